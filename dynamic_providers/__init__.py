@@ -1,0 +1,1 @@
+"""Resources that no official provider models: pure handlers and their Pulumi adapters."""
