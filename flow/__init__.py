@@ -1,0 +1,1 @@
+"""The data flow as typed data: what moves where, how often, and who may read it."""
