@@ -1,0 +1,46 @@
+"""What a handler's client needs to know of its stack: secrets and addresses, without pulumi."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from dynamic_providers import credentials, endpoints
+
+PORT_OFFSET_KEY = "dataflow:portOffset"
+
+
+class ConfigError(ValueError):
+    """The stack configuration lacks a value, or holds a wrong one."""
+
+
+@dataclass(frozen=True, repr=False)
+class Stack:
+    """The configuration of one stack, key (`dataflow:portOffset`) -> decrypted value.
+
+    No repr: the seed must not reach a log.
+    """
+
+    config: Mapping[str, Any]
+
+    def credential(self, name: str) -> str:
+        """The secret called `name`, derived from the stack's seed. Raises ConfigError."""
+        seed = self.config.get(credentials.SEED_KEY)
+        if not seed:
+            raise ConfigError(
+                f"{credentials.SEED_KEY}: not set: expected a secret of 32 or more random "
+                f"characters (pulumi config set --secret {credentials.SEED_KEY})"
+            )
+        return credentials.derive(str(seed), name)
+
+    @property
+    def port_offset(self) -> int:
+        """Added to every port of the stack. Raises ConfigError."""
+        value = self.config.get(PORT_OFFSET_KEY) or 0
+        try:
+            return int(float(value))
+        except ValueError:
+            raise ConfigError(f"{PORT_OFFSET_KEY}: {value!r}: expected a whole number") from None
+
+    def url(self, service: str) -> str:
+        """`http://host:port` of a service of endpoints.PORTS."""
+        return endpoints.url(service, self.port_offset)
