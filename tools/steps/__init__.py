@@ -1,0 +1,1 @@
+"""What the bootstrap installs, as steps of `tools.bootstrap`."""
