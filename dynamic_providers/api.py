@@ -1,7 +1,10 @@
 """One HTTP client for every product API: authentication, retries, time-outs, redaction."""
 
-from collections.abc import Mapping
-from typing import Any
+import time
+from abc import abstractmethod
+from collections.abc import Callable, Generator, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import httpx
 import tenacity
@@ -9,7 +12,11 @@ import tenacity
 TIMEOUT_S = 30.0
 RETRY_DEADLINE_S = 60.0
 RETRIED = frozenset({429, 502, 503, 504})
+# After these, a POST may have done its work: sent again it could make a second object.
+UNDECIDED = frozenset({0, 409, 502, 504})
 REDACTED = "[secret]"
+
+T = TypeVar("T")
 
 
 class ApiError(Exception):
@@ -19,6 +26,43 @@ class ApiError(Exception):
         super().__init__(f"{service}: {method} {path}: {status or 'no answer'}: {message}")
         self.status = status
         self.message = message
+
+
+@dataclass(frozen=True, repr=False)
+class Session:
+    """A log-in: the headers that prove it, and when it ends (time.monotonic, seconds)."""
+
+    headers: Mapping[str, str]
+    ends_at_s: float
+
+
+class SessionAuth(httpx.Auth):
+    """Logs in before the first call, again when the session ends, and once after a 401."""
+
+    requires_response_body = True
+
+    def __init__(self) -> None:
+        self._session: Session | None = None
+
+    @abstractmethod
+    def log_in(self) -> Generator[httpx.Request, httpx.Response, Session | None]:
+        """Yields the calls that log in. Returns None when the service refuses: its last answer
+        is then the answer to the caller."""
+
+    def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
+        # Threads may log in at the same time: each session is valid, one is kept.
+        session = self._session
+        if session is None or time.monotonic() >= session.ends_at_s:
+            session = self._session = yield from self.log_in()
+            if session is None:
+                return
+        request.headers.update(session.headers)
+        answer = yield request
+        if answer.status_code == 401:
+            session = self._session = yield from self.log_in()
+            if session is not None:
+                request.headers.update(session.headers)
+                yield request
 
 
 class _Transient(Exception):
@@ -73,9 +117,27 @@ class ApiClient:
     ) -> Any:
         """The JSON of the answer ({} if empty), or None for 404.
 
-        Network faults and the statuses in RETRIED are retried with back-off until the deadline.
+        Network faults and the statuses in RETRIED are retried with back-off until the deadline;
+        of a POST, only those that leave no doubt that nothing was done.
         Raises ApiError for every other failure.
         """
+        try:
+            return self.require(method, path, body, params=params, headers=headers)
+        except ApiError as error:
+            if error.status == 404:
+                return None
+            raise
+
+    def require(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        params: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Any:
+        """As `send`, but a 404 is an ApiError like every other failure."""
         retrying = tenacity.Retrying(
             retry=tenacity.retry_if_exception_type(_Transient),
             wait=_wait,
@@ -99,9 +161,9 @@ class ApiClient:
             answer = self._http.request(method, path, json=body, params=params, headers=headers)
         except httpx.TransportError as fault:
             text = self.redact(f"{type(fault).__name__}: {fault}")
-            raise _Transient(ApiError(self.service, method, path, 0, text), 0.0) from None
-        if answer.status_code == 404:
-            return None
+            error = ApiError(self.service, method, path, 0, text)
+            unsent = isinstance(fault, httpx.ConnectError | httpx.ConnectTimeout)
+            raise _transient(error, repeatable=unsent or method != "POST") from None
         if answer.is_success:
             try:
                 return answer.json() if answer.content.strip() else {}
@@ -109,12 +171,13 @@ class ApiClient:
                 error = ApiError(
                     self.service, method, path, answer.status_code, "the answer is not JSON"
                 )
-                raise (_Transient(error, 0.0) if method == "GET" else error) from None
+                raise _transient(error, repeatable=method == "GET") from None
         error = ApiError(
             self.service, method, path, answer.status_code, self.redact(_message(answer))
         )
         if answer.status_code in RETRIED:
-            raise _Transient(error, _retry_after_s(answer)) from None
+            repeatable = method != "POST" or answer.status_code not in UNDECIDED
+            raise _transient(error, _retry_after_s(answer), repeatable=repeatable)
         raise error
 
     def redact(self, text: str) -> str:
@@ -125,6 +188,22 @@ class ApiClient:
 
     def close(self) -> None:
         self._http.close()
+
+
+def post_once(post: Callable[[], T], find: Callable[[], T | None]) -> T:
+    """What `post` made. Where its answer leaves open whether the object was made, or somebody
+    else was faster (409), the object that `find` finds; raises ApiError if there is none."""
+    try:
+        return post()
+    except ApiError as error:
+        found = find() if error.status in UNDECIDED else None
+        if found is None:
+            raise
+        return found
+
+
+def _transient(error: ApiError, retry_after_s: float = 0.0, *, repeatable: bool) -> Exception:
+    return _Transient(error, retry_after_s) if repeatable else error
 
 
 def _retry_after_s(answer: httpx.Response) -> float:
