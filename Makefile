@@ -1,0 +1,28 @@
+# Each target is one command of bin/dataflow, which has --help.
+STACK ?= local
+
+.PHONY: up preview run status down test lint bootstrap
+
+up:            ## everything: install, deploy, run the pipeline, print where to look
+	@bin/dataflow up --stack $(STACK)
+
+preview:       ## what `up` would change
+	@bin/dataflow preview --stack $(STACK)
+
+run:           ## run the pipeline once more
+	@bin/dataflow run --stack $(STACK)
+
+status:        ## services, their state and their addresses
+	@bin/dataflow status --stack $(STACK)
+
+down:          ## stop and remove everything that `up` made (the installed tools stay)
+	@bin/dataflow down --stack $(STACK)
+
+test:          ## lint, then every test
+	@bin/dataflow test
+
+lint:          ## ruff, mypy, import-linter
+	@bin/dataflow lint
+
+bootstrap:     ## only install the tools
+	@bin/dataflow bootstrap

@@ -1,0 +1,21 @@
+"""The platform of one stack: settings, then the flow, then everything that follows from it."""
+
+import pulumi
+
+from components.platform import Platform
+from components.runtime import runtime_for
+from settings import SettingsError, parse
+
+config = pulumi.Config()
+try:
+    settings = parse(pulumi.get_stack(), pulumi.runtime.config.get_config_env())
+    flow = settings.load_flow()
+    runtime = runtime_for(settings)
+except SettingsError as fault:
+    raise pulumi.RunError(str(fault)) from None
+platform = Platform(
+    "platform", settings=settings, flow=flow, runtime=runtime, seed=config.require_secret("seed")
+)
+
+for name, value in platform.outputs.items():
+    pulumi.export(name, value)

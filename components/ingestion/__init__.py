@@ -1,0 +1,1 @@
+"""Ingestion layer: Airbyte and its connections."""

@@ -1,0 +1,94 @@
+"""Airbyte: the control plane that runs connections.
+
+On the process runtime it is the embedded, API-compatible engine (docs/compatibility.md).
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pulumi
+from components.runtime.service import Endpoint, Readiness, RunningService, Service
+
+from components.context import Context
+from components.storage.postgres import Postgres
+from components.storage.search import LOG_WRITER, Search
+from dynamic_providers.endpoints import HOST, port
+
+CLIENT_ID = "dataflow"
+DATABASE = "airbyte"
+
+
+@dataclass(frozen=True, kw_only=True)
+class AirbyteArgs:
+    """connectors: Docker repository of a connector -> its command on this machine."""
+
+    context: Context
+    postgres: Postgres
+    search: Search
+    connectors: Mapping[str, tuple[str, ...]]
+
+
+class Airbyte(pulumi.ComponentResource):
+    endpoint: Endpoint
+    service: RunningService
+
+    def __init__(
+        self, name: str, args: AirbyteArgs, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
+        super().__init__("dataflow:ingestion:Airbyte", name, None, opts)
+        self.service = args.context.runtime.service(
+            _service(args),
+            parent=self,
+            depends_on=[args.postgres.databases[DATABASE], args.search.log_writer],
+        )
+        self.endpoint = self.service.endpoints["api"]
+        self.register_outputs({"url": self.endpoint.url})
+
+
+def _service(args: AirbyteArgs) -> Service:
+    directory = args.context.runtime.directory("airbyte")
+    secret = args.context.credentials.secret
+    api_port = port("airbyte", args.context.port_offset)
+    return Service(
+        name="airbyte",
+        command=args.context.runtime.python(
+            "embedded.airbyte", "--config", str(directory / "config" / "airbyte.json")
+        ),
+        files={"airbyte.json": json.dumps(_config(args, directory), indent=2)},
+        secret_files={
+            "client-secret": secret("airbyte-client"),
+            "database-password": secret(f"postgres-{DATABASE}"),
+            "logs-password": secret("elasticsearch-airbyte-logs"),
+        },
+        ports={"api": api_port},
+        readiness=Readiness(kind="http", url=f"http://{HOST}:{api_port}/api/public/v1/health"),
+    )
+
+
+def _config(args: AirbyteArgs, directory: Path) -> dict[str, object]:
+    config = directory / "config"
+    return {
+        "host": HOST,
+        "port": port("airbyte", args.context.port_offset),
+        "database": {
+            "host": args.postgres.endpoint.host,
+            "port": args.postgres.endpoint.port,
+            "dbname": DATABASE,
+            "user": DATABASE,
+            "passwordFile": str(config / "database-password"),
+        },
+        "clientId": CLIENT_ID,
+        "clientSecretFile": str(config / "client-secret"),
+        "logs": {
+            "elasticsearch": {
+                "url": args.search.endpoint.url,
+                "username": LOG_WRITER,
+                "passwordFile": str(config / "logs-password"),
+            }
+        },
+        "connectors": {repository: list(cmd) for repository, cmd in args.connectors.items()},
+        "workDir": str(directory / "data"),
+        "authEnabled": True,
+    }

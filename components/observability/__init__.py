@@ -1,0 +1,1 @@
+"""Observability: metrics of every service."""

@@ -1,0 +1,58 @@
+"""Prometheus, which collects the metrics of every service of the stack."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import pulumi
+from components.runtime.service import Endpoint, Readiness, Service
+
+from components.context import Context
+from dynamic_providers.endpoints import HOST, port
+from services.prometheus import config as prometheus_config
+from services.prometheus.config import Scrape
+
+SCRAPE_INTERVAL_S = 15
+RETENTION_DAYS = 90  # as long as the audit log (specification, "Audit Data Access")
+
+
+@dataclass(frozen=True, kw_only=True)
+class MetricsArgs:
+    """targets: service -> endpoint that serves /metrics."""
+
+    context: Context
+    targets: Mapping[str, Endpoint]
+
+
+class Metrics(pulumi.ComponentResource):
+    endpoint: Endpoint
+
+    def __init__(
+        self, name: str, args: MetricsArgs, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
+        super().__init__("dataflow:observability:Metrics", name, None, opts)
+        running = args.context.runtime.service(_service(args), parent=self)
+        self.endpoint = running.endpoints["http"]
+        self.register_outputs({"url": self.endpoint.url})
+
+
+def _service(args: MetricsArgs) -> Service:
+    runtime = args.context.runtime
+    directory = runtime.directory("prometheus")
+    http_port = port("prometheus", args.context.port_offset)
+    scrapes = [
+        Scrape(job=job, targets=(f"{target.host}:{target.port}",))
+        for job, target in sorted(args.targets.items())
+    ]
+    return Service(
+        name="prometheus",
+        command=prometheus_config.command(
+            home=runtime.installed("prometheus"),
+            config_dir=directory / "config",
+            data_dir=directory / "data",
+            port=http_port,
+            retention_days=RETENTION_DAYS,
+        ),
+        files=prometheus_config.files(scrapes=scrapes, interval_s=SCRAPE_INTERVAL_S),
+        ports={"http": http_port},
+        readiness=Readiness(kind="http", url=f"http://{HOST}:{http_port}/-/ready"),
+    )

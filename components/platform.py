@@ -1,0 +1,200 @@
+"""The whole platform, layer by layer, in the direction of the data."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pulumi
+from components.presentation.superset import Superset, SupersetArgs
+from components.runtime.service import Runtime
+
+from components.context import Context
+from components.ingestion.airbyte import Airbyte, AirbyteArgs
+from components.ingestion.connections import STORE_USER as AIRBYTE_STORE_USER
+from components.ingestion.connections import Connections, ConnectionsArgs
+from components.ingestion.shop import Shop, ShopArgs
+from components.observability.metrics import Metrics, MetricsArgs
+from components.options import child_of
+from components.presentation.dashboards import Dashboards, DashboardsArgs
+from components.processing.datasets import Datasets, DatasetsArgs
+from components.processing.dremio import STORE_USER as DREMIO_STORE_USER
+from components.processing.dremio import Dremio, DremioArgs
+from components.processing.pipeline import Pipeline, PipelineArgs
+from components.processing.reflections import Reflections, ReflectionsArgs
+from components.security.credentials import Credentials
+from components.storage.object_store import Access, ObjectStore, ObjectStoreArgs
+from components.storage.postgres import Postgres, PostgresArgs
+from components.storage.search import Search, SearchArgs
+from flow.model import DataFlow, Layer
+from settings import Settings
+
+DATABASES = ("airbyte", "pipeline", "shop", "superset")
+
+# Specification, "Good Security Practices": each service writes its own layers only.
+ACCESS = (
+    Access(user=AIRBYTE_STORE_USER, read=(Layer.BRONZE,), write=(Layer.BRONZE,)),
+    Access(
+        user=DREMIO_STORE_USER,
+        read=(Layer.BRONZE, Layer.SILVER, Layer.GOLD),
+        write=(Layer.SILVER, Layer.GOLD),
+    ),
+)
+
+
+class Platform(pulumi.ComponentResource):
+    """Everything of one stack. outputs: name -> address, for `pulumi stack output`."""
+
+    outputs: Mapping[str, Any]
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        settings: Settings,
+        flow: DataFlow,
+        runtime: Runtime,
+        seed: pulumi.Output[str],
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        super().__init__("dataflow:index:Platform", name, None, opts)
+        context = Context(
+            runtime=runtime,
+            credentials=Credentials(seed),
+            port_offset=settings.port_offset,
+            keep_data=settings.keep_data,
+        )
+        inside = child_of(self)
+
+        store = ObjectStore(
+            "object-store",
+            ObjectStoreArgs(
+                context=context,
+                access=ACCESS,
+            ),
+            inside,
+        )
+        postgres = Postgres(
+            "postgres",
+            PostgresArgs(
+                context=context,
+                databases=DATABASES,
+            ),
+            inside,
+        )
+        search = Search(
+            "search",
+            SearchArgs(
+                context=context,
+            ),
+            inside,
+        )
+        shop = Shop(
+            "shop",
+            ShopArgs(
+                context=context,
+                postgres=postgres,
+                orders=settings.shop_orders,
+            ),
+            inside,
+        )
+        airbyte = Airbyte(
+            "airbyte",
+            AirbyteArgs(
+                context=context,
+                postgres=postgres,
+                search=search,
+            ),
+            inside,
+        )
+        connections = Connections(
+            "connections",
+            ConnectionsArgs(
+                context=context,
+                flow=flow,
+                object_store=store.endpoint,
+                systems={"postgres": shop.system},
+                depends_on=[
+                    airbyte.service.resource,
+                    store.bucket,
+                    store.users[AIRBYTE_STORE_USER],
+                ],
+            ),
+            inside,
+        )
+        dremio = Dremio(
+            "dremio",
+            DremioArgs(
+                context=context,
+                object_store=store,
+            ),
+            inside,
+        )
+        datasets = Datasets(
+            "datasets",
+            DatasetsArgs(
+                flow=flow,
+                files=connections.first_syncs,
+                depends_on=[dremio.lake, dremio.spaces[Layer.BRONZE]],
+            ),
+            inside,
+        )
+        pipeline = Pipeline(
+            "pipeline",
+            PipelineArgs(
+                context=context,
+                flow=flow,
+                postgres=postgres,
+                airbyte=airbyte,
+                dremio=dremio,
+                sources_ready=list(datasets.views.values()),
+            ),
+            inside,
+        )
+        Reflections(
+            "reflections",
+            ReflectionsArgs(flow=flow, depends_on=[pipeline.first_build]),
+            inside,
+        )
+        superset = Superset(
+            "superset",
+            SupersetArgs(
+                context=context,
+                postgres=postgres,
+            ),
+            inside,
+        )
+        Dashboards(
+            "dashboards",
+            DashboardsArgs(
+                context=context,
+                flow=flow,
+                flight=dremio.flight,
+                depends_on=[superset.service.resource, dremio.lake],
+                tables_ready=[pipeline.first_build],
+            ),
+            inside,
+        )
+        metrics = Metrics(
+            "metrics",
+            MetricsArgs(
+                context=context,
+                targets={
+                    "airbyte": airbyte.endpoint,
+                    "dremio": dremio.rest,
+                    "minio": store.endpoint,
+                    "pipeline": pipeline.service.endpoints["metrics"],
+                    "superset": superset.endpoint,
+                },
+            ),
+            inside,
+        )
+        self.outputs = {
+            "airbyteUrl": airbyte.endpoint.url,
+            "dremioUrl": dremio.rest.url,
+            "elasticsearchUrl": search.endpoint.url,
+            "flightUrl": dremio.flight.url,
+            "minioUrl": store.endpoint.url,
+            "postgresUrl": postgres.endpoint.url,
+            "prometheusUrl": metrics.endpoint.url,
+            "supersetUrl": superset.endpoint.url,
+        }
+        self.register_outputs(dict(self.outputs))

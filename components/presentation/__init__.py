@@ -1,0 +1,1 @@
+"""Presentation layer: Superset and its dashboards."""

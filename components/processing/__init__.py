@@ -1,0 +1,1 @@
+"""Processing layer: Dremio, dbt and the pipeline that runs them."""

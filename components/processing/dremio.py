@@ -1,0 +1,114 @@
+"""Dremio: one query layer over the lake.
+
+Creates the engine (on the process runtime the embedded, API-compatible one), its first user,
+the S3 source `lake` over the bucket, and one space per layer for short names such as
+`gold.fct_daily_revenue`.
+"""
+
+import json
+from dataclasses import dataclass
+
+import pulumi
+from components.runtime.service import Endpoint, Readiness, RunningService, Service
+from dynamic_providers.dremio.resources import FirstUser, Source, Space
+
+from components.context import Context
+from components.options import child_of
+from components.storage.object_store import ObjectStore
+from dynamic_providers.endpoints import HOST, port
+from flow.derive import BUCKET, LAKE
+from flow.model import Layer
+
+ADMIN = "admin"
+STORE_USER = "dremio"
+
+
+@dataclass(frozen=True, kw_only=True)
+class DremioArgs:
+    context: Context
+    object_store: ObjectStore
+
+
+class Dremio(pulumi.ComponentResource):
+    rest: Endpoint
+    flight: Endpoint
+    service: RunningService
+    lake: Source
+    spaces: dict[Layer, Space]
+
+    def __init__(
+        self, name: str, args: DremioArgs, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
+        super().__init__("dataflow:processing:Dremio", name, None, opts)
+        self.service = args.context.runtime.service(_service(args), parent=self)
+        self.rest = self.service.endpoints["rest"]
+        self.flight = self.service.endpoints["flight"]
+        first_user = FirstUser(
+            f"{name}-first-user",
+            user_name=ADMIN,
+            opts=child_of(self, depends_on=[self.service.resource]),
+        )
+        self.lake = Source(
+            f"{name}-source-{LAKE}",
+            source_name=LAKE,
+            type="S3",
+            config=_s3_config(args),
+            opts=child_of(
+                self,
+                depends_on=[
+                    first_user,
+                    args.object_store.bucket,
+                    args.object_store.users[STORE_USER],
+                ],
+            ),
+        )
+        self.spaces = {
+            layer: Space(
+                f"{name}-space-{layer}",
+                space_name=layer.value,
+                opts=child_of(self, depends_on=[first_user]),
+            )
+            for layer in Layer
+        }
+        self.register_outputs({"rest": self.rest.url, "flight": self.flight.url})
+
+
+def _service(args: DremioArgs) -> Service:
+    directory = args.context.runtime.directory("dremio")
+    rest_port = port("dremio", args.context.port_offset)
+    flight_port = port("dremio-flight", args.context.port_offset)
+    config = {
+        "host": HOST,
+        "restPort": rest_port,
+        "flightPort": flight_port,
+        "dataDir": str(directory / "data"),
+        "edition": "community",
+    }
+    return Service(
+        name="dremio",
+        command=args.context.runtime.python(
+            "embedded.dremio", "--config", str(directory / "config" / "dremio.json")
+        ),
+        files={"dremio.json": json.dumps(config, indent=2)},
+        ports={"rest": rest_port, "flight": flight_port},
+        readiness=Readiness(kind="tcp", port=flight_port),
+    )
+
+
+def _s3_config(args: DremioArgs) -> dict[str, pulumi.Input[object]]:
+    """Settings that make Dremio's S3 source work with MinIO (Dremio documentation, "MinIO")."""
+    endpoint = args.object_store.endpoint
+    return {
+        "credentialType": "ACCESS_KEY",
+        "accessKey": STORE_USER,
+        "accessSecret": args.context.credentials.secret(f"minio-{STORE_USER}"),
+        "secure": False,
+        "rootPath": f"/{BUCKET}",
+        "compatibilityMode": True,
+        "defaultCtasFormat": "PARQUET",
+        "propertyList": [
+            {"name": "fs.s3a.path.style.access", "value": "true"},
+            {"name": "fs.s3a.endpoint", "value": f"{endpoint.host}:{endpoint.port}"},
+            {"name": "dremio.s3.compat", "value": "true"},
+        ],
+    }

@@ -1,0 +1,167 @@
+"""The pipeline: the service that runs the flow by its schedule, and the first dbt build.
+
+Both get the same configuration, rendered from the flow: what to sync, which datasets to refresh,
+dbt's sources.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pulumi
+import yaml
+from components.runtime.service import Job, Readiness, RunningService, Service
+
+from components.context import Context
+from components.ingestion.airbyte import CLIENT_ID, Airbyte
+from components.processing.dremio import ADMIN, Dremio
+from components.security.credentials import Credentials
+from components.storage.postgres import Postgres
+from dynamic_providers.endpoints import HOST, port, url
+from flow.derive import dbt_sources, physical_dataset
+from flow.model import DataFlow
+
+DATABASE = "pipeline"
+SUPERSET_USER = "admin"
+DBT_PROJECT = Path(__file__).parents[2] / "dbt_project"
+BUILD_TIMEOUT_S = 2 * 3600  # specification, "Performance Benchmarks": dbt, large dataset
+
+
+@dataclass(frozen=True, kw_only=True)
+class PipelineArgs:
+    """dbt: the dbt command. sources_ready: after which every dbt source can be read."""
+
+    context: Context
+    flow: DataFlow
+    postgres: Postgres
+    airbyte: Airbyte
+    dremio: Dremio
+    dbt: Path
+    sources_ready: Sequence[pulumi.Resource]
+
+
+class Pipeline(pulumi.ComponentResource):
+    service: RunningService
+    first_build: pulumi.Resource  # done when the models of silver and gold exist
+
+    def __init__(
+        self, name: str, args: PipelineArgs, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
+        super().__init__("dataflow:processing:Pipeline", name, None, opts)
+        needs = [args.postgres.databases[DATABASE], args.dremio.lake, *args.dremio.spaces.values()]
+        self.service = args.context.runtime.service(_service(args), parent=self, depends_on=needs)
+        self.first_build = args.context.runtime.job(
+            _first_build(args), parent=self, depends_on=[*needs, *args.sources_ready]
+        )
+        self.register_outputs({"metrics": self.service.endpoints["metrics"].url})
+
+
+def _service(args: PipelineArgs) -> Service:
+    metrics_port = port("pipeline", args.context.port_offset)
+    return Service(
+        name="pipeline",
+        command=_command(args, "pipeline", "serve"),
+        files=_files(args, "pipeline"),
+        secret_files=_secret_files(args.context.credentials),
+        ports={"metrics": metrics_port},
+        readiness=Readiness(kind="http", url=f"http://{HOST}:{metrics_port}/health"),
+    )
+
+
+def _first_build(args: PipelineArgs) -> Job:
+    return Job(
+        name="dbt-build",
+        command=_command(args, "dbt-build", "build"),
+        files=_files(args, "dbt-build"),
+        secret_files=_secret_files(args.context.credentials),
+        triggers={"dbtProject": project_digest(DBT_PROJECT)},
+        timeout_s=BUILD_TIMEOUT_S,
+    )
+
+
+def project_digest(project: Path) -> str:
+    """Hash of a dbt project's files: a changed model is a changed build in the preview."""
+    digest = hashlib.sha256()
+    for path in sorted(project.rglob("*")):
+        if path.is_file() and path.suffix in (".sql", ".yml", ".yaml", ".csv"):
+            digest.update(f"{path.relative_to(project)}\0".encode())
+            digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def _command(args: PipelineArgs, name: str, verb: str) -> tuple[str, ...]:
+    config = args.context.runtime.directory(name) / "config" / "pipeline.json"
+    return args.context.runtime.python("pipeline", verb, "--config", str(config))
+
+
+def _secret_files(credentials: Credentials) -> Mapping[str, pulumi.Output[str]]:
+    return {
+        "airbyte-secret": credentials.secret("airbyte-client"),
+        "database-password": credentials.secret(f"postgres-{DATABASE}"),
+        "dremio-password": credentials.secret("dremio-admin"),
+        "superset-password": credentials.secret("superset-admin"),
+    }
+
+
+def _files(args: PipelineArgs, name: str) -> Mapping[str, str]:
+    config = _config(args, args.context.runtime.directory(name))
+    return {
+        "pipeline.json": json.dumps(config, indent=2),
+        "dbt-sources/sources.yml": yaml.safe_dump(dbt_sources(args.flow), sort_keys=False),
+    }
+
+
+def _config(args: PipelineArgs, directory: Path) -> dict[str, Any]:
+    """The shape that pipeline/config.py reads."""
+    config = directory / "config"
+    flow = args.flow
+    schedules = [source.schedule for source in flow.sources if source.schedule]
+    return {
+        "stack": pulumi.get_stack(),
+        "host": HOST,
+        "port": port("pipeline", args.context.port_offset),
+        "airbyte": {
+            "url": args.airbyte.endpoint.url,
+            "clientId": CLIENT_ID,
+            "clientSecretFile": str(config / "airbyte-secret"),
+            "connections": [source.name for source in flow.sources],
+        },
+        "dremio": {
+            "url": args.dremio.rest.url,
+            "username": ADMIN,
+            "passwordFile": str(config / "dremio-password"),
+            "datasets": [physical_dataset(stream) for stream in flow.streams],
+            "reflectionDatasets": [
+                dataset.split(".") for dataset in sorted({r.dataset for r in flow.reflections})
+            ],
+        },
+        "dbt": {
+            "executable": str(args.dbt),
+            "projectDir": str(DBT_PROJECT),
+            "sourcesDir": str(config / "dbt-sources"),
+            "workDir": str(directory / "data"),
+        },
+        "database": {
+            "host": args.postgres.endpoint.host,
+            "port": args.postgres.endpoint.port,
+            "dbname": DATABASE,
+            "user": DATABASE,
+            "passwordFile": str(config / "database-password"),
+        },
+        "superset": {
+            "url": url("superset", args.context.port_offset),
+            "username": SUPERSET_USER,
+            "passwordFile": str(config / "superset-password"),
+            "dashboards": [dashboard.slug for dashboard in flow.dashboards],
+        },
+        # One batch: it begins with the earliest source and runs all of them.
+        "schedule": min(schedules, key=_minute_of_day, default=None),
+    }
+
+
+def _minute_of_day(cron: str) -> int:
+    _second, minute, hour, *_day = cron.split()
+    return int(hour) * 60 + int(minute) if hour.isdigit() and minute.isdigit() else 0

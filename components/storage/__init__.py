@@ -1,0 +1,1 @@
+"""Storage layer: object store, PostgreSQL and Elasticsearch."""

@@ -1,0 +1,167 @@
+"""Object store: a MinIO server, the bucket `datalake`, and one user per service that uses it.
+
+Creates the server, the bucket with versioning and a policy, and for each `Access` a user with
+a policy that names the prefixes it may read and write.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pulumi
+import pulumi_minio as minio
+from components.runtime.service import Endpoint, Readiness, Service
+
+from components.context import Context
+from components.options import child_of
+from dynamic_providers.endpoints import HOST, port
+from flow.derive import BUCKET
+from services.minio import config as minio_config
+
+ROOT_USER = "minio-root"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Access:
+    """What one user may do: prefixes of the bucket, such as `bronze`, to read and to write."""
+
+    user: str
+    read: tuple[str, ...] = ()
+    write: tuple[str, ...] = ()
+
+    def policy(self) -> str:
+        """The IAM policy document, least privilege (specification, "Access Controls")."""
+        prefixes = sorted({*self.read, *self.write})
+        statements = [
+            _allow(["s3:GetBucketLocation"], [_arn()]),
+            _allow(
+                ["s3:ListBucket"],
+                [_arn()],
+                # An empty prefix lists the top folders: clients do so to test a connection.
+                {"StringLike": {"s3:prefix": ["", *(f"{prefix}/*" for prefix in prefixes)]}},
+            ),
+            _allow(["s3:GetObject"], [_arn(prefix) for prefix in prefixes]),
+        ]
+        if self.write:
+            actions = ["s3:AbortMultipartUpload", "s3:DeleteObject", "s3:PutObject"]
+            statements.append(_allow(actions, [_arn(prefix) for prefix in sorted(self.write)]))
+        return json.dumps({"Version": "2012-10-17", "Statement": statements})
+
+
+def _arn(prefix: str = "") -> str:
+    return f"arn:aws:s3:::{BUCKET}" + (f"/{prefix}/*" if prefix else "")
+
+
+def _allow(
+    actions: Sequence[str],
+    resources: Sequence[str],
+    condition: Mapping[str, Mapping[str, Any]] | None = None,
+) -> dict[str, Any]:
+    statement: dict[str, Any] = {
+        "Effect": "Allow",
+        "Action": list(actions),
+        "Resource": list(resources),
+    }
+    return statement | ({"Condition": condition} if condition else {})
+
+
+def private_bucket_policy() -> str:
+    """Refuses every request that carries no credentials, whatever else is granted later."""
+    return json.dumps(
+        {
+            "Version": "2012-10-17",
+            "Statement": [
+                {
+                    "Effect": "Deny",
+                    "Principal": {"AWS": ["*"]},
+                    "Action": ["s3:*"],
+                    "Resource": [_arn(), f"{_arn()}/*"],
+                    "Condition": {"StringEquals": {"aws:principaltype": ["Anonymous"]}},
+                }
+            ],
+        }
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ObjectStoreArgs:
+    context: Context
+    access: tuple[Access, ...]
+
+
+class ObjectStore(pulumi.ComponentResource):
+    endpoint: Endpoint
+    provider: minio.Provider
+    bucket: minio.S3Bucket
+    users: dict[str, pulumi.Resource]  # user -> what must exist before it can work
+
+    def __init__(
+        self, name: str, args: ObjectStoreArgs, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
+        super().__init__("dataflow:storage:ObjectStore", name, None, opts)
+        secret = args.context.credentials.secret
+        running = args.context.runtime.service(_service(args.context), parent=self)
+        self.endpoint = running.endpoints["s3"]
+        self.provider = minio.Provider(
+            f"{name}-provider",
+            minio_server=f"{self.endpoint.host}:{self.endpoint.port}",
+            minio_user=ROOT_USER,
+            minio_password=secret("minio-root"),
+            minio_ssl=False,
+            opts=child_of(self, depends_on=[running.resource]),
+        )
+        self.bucket = minio.S3Bucket(
+            f"{name}-{BUCKET}",
+            bucket=BUCKET,
+            acl="private",
+            force_destroy=not args.context.keep_data,
+            opts=child_of(self, provider=self.provider, keep=args.context.keep_data),
+        )
+        minio.S3BucketPolicy(
+            f"{name}-{BUCKET}-policy",
+            bucket=self.bucket.bucket,
+            policy=private_bucket_policy(),
+            opts=child_of(self, provider=self.provider),
+        )
+        self.users = {access.user: self._user(name, access, args) for access in args.access}
+        self.register_outputs({"url": self.endpoint.url, "bucket": self.bucket.bucket})
+
+    def _user(self, name: str, access: Access, args: ObjectStoreArgs) -> pulumi.Resource:
+        options = child_of(self, provider=self.provider)
+        user = minio.IamUser(
+            f"{name}-user-{access.user}",
+            name=access.user,
+            secret=args.context.credentials.secret(f"minio-{access.user}"),
+            opts=options,
+        )
+        policy = minio.IamPolicy(
+            f"{name}-policy-{access.user}", name=access.user, policy=access.policy(), opts=options
+        )
+        return minio.IamUserPolicyAttachment(
+            f"{name}-attachment-{access.user}",
+            user_name=user.name,
+            policy_name=policy.name,
+            opts=options,
+        )
+
+
+def _service(context: Context) -> Service:
+    directory = context.runtime.directory("minio")
+    api_port = port("minio", context.port_offset)
+    console_port = port("minio-console", context.port_offset)
+    return Service(
+        name="minio",
+        command=minio_config.command(
+            binary=context.runtime.installed("minio"),
+            data_dir=directory / "data",
+            port=api_port,
+            console_port=console_port,
+        ),
+        environment=minio_config.environment(
+            root_user=ROOT_USER, root_password_file=directory / "config" / "root-password"
+        ),
+        secret_files={"root-password": context.credentials.secret("minio-root")},
+        ports={"s3": api_port, "console": console_port},
+        readiness=Readiness(kind="http", url=f"http://{HOST}:{api_port}/minio/health/ready"),
+    )

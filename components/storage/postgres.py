@@ -1,0 +1,118 @@
+"""PostgreSQL: metadata of the other services, and the sample source database `shop`.
+
+Creates the server, then per `Owner` a role and a database that it owns, so that no service can
+read another's tables.
+"""
+
+from dataclasses import dataclass
+
+import pulumi
+import pulumi_postgresql as postgresql
+from components.runtime.service import Endpoint, Readiness, Service
+
+from components.context import Context
+from components.options import child_of
+from dynamic_providers.endpoints import port
+from services.postgresql import config as postgresql_config
+from services.postgresql.config import SUPERUSER
+
+CONNECTIONS_PER_ROLE = 20  # five roles at most: fits the server's default of 100
+
+
+@dataclass(frozen=True, kw_only=True)
+class PostgresArgs:
+    """databases: names; each gets a role of the same name as its owner."""
+
+    context: Context
+    databases: tuple[str, ...]
+
+
+class Postgres(pulumi.ComponentResource):
+    endpoint: Endpoint
+    provider: postgresql.Provider
+    databases: dict[str, postgresql.Database]
+
+    def __init__(
+        self, name: str, args: PostgresArgs, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
+        super().__init__("dataflow:storage:Postgres", name, None, opts)
+        self._args = args
+        self._name = name
+        secret = args.context.credentials.secret
+        running = args.context.runtime.service(_service(args.context), parent=self)
+        self.endpoint = running.endpoints["sql"]
+        self.provider = postgresql.Provider(
+            f"{name}-provider",
+            host=self.endpoint.host,
+            port=self.endpoint.port,
+            username=SUPERUSER,
+            password=secret("postgres-superuser"),
+            sslmode="disable",  # loopback only; TLS is a stack-wide change still to come
+            opts=child_of(self, depends_on=[running.resource]),
+        )
+        self.databases = {database: self._database(database) for database in args.databases}
+        self.register_outputs({"host": self.endpoint.host, "port": self.endpoint.port})
+
+    def role(self, role: str) -> postgresql.Role:
+        """A login role without rights of its own; its password is the credential of its name."""
+        return postgresql.Role(
+            f"{self._name}-role-{role}",
+            name=role,
+            login=True,
+            password=self._args.context.credentials.secret(f"postgres-{role}"),
+            connection_limit=CONNECTIONS_PER_ROLE,
+            # With keepData the role's database stays, and a role that owns one cannot be dropped.
+            opts=child_of(self, provider=self.provider, keep=self._args.context.keep_data),
+        )
+
+    def _database(self, database: str) -> postgresql.Database:
+        owner = self.role(database)
+        return postgresql.Database(
+            f"{self._name}-database-{database}",
+            name=database,
+            owner=owner.name,
+            opts=child_of(self, provider=self.provider, keep=self._args.context.keep_data),
+        )
+
+    def read_grants(
+        self, role: postgresql.Role, database: str, *, tables_from: pulumi.Resource
+    ) -> list[pulumi.Resource]:
+        """SELECT on all tables of a database's public schema, once `tables_from` made them."""
+        rights = {"database": ["CONNECT"], "schema": ["USAGE"], "table": ["SELECT"]}
+        return [
+            postgresql.Grant(
+                f"{self._name}-grant-{database}-{kind}",
+                database=self.databases[database].name,
+                role=role.name,
+                object_type=kind,
+                schema=None if kind == "database" else "public",
+                privileges=privileges,
+                opts=child_of(self, provider=self.provider, depends_on=[tables_from]),
+            )
+            for kind, privileges in rights.items()
+        ]
+
+
+def _service(context: Context) -> Service:
+    directory = context.runtime.directory("postgres")
+    home = context.runtime.installed("postgresql")
+    config, data = directory / "config", directory / "data"
+    sql_port = port("postgres", context.port_offset)
+    return Service(
+        name="postgres",
+        command=postgresql_config.command(home=home, config_dir=config, data_dir=data),
+        files=postgresql_config.files(port=sql_port, config_dir=config),
+        secret_files={"superuser-password": context.credentials.secret("postgres-superuser")},
+        init=(
+            postgresql_config.init(
+                home=home, data_dir=data, password_file=config / "superuser-password"
+            ),
+        ),
+        ports={"sql": sql_port},
+        readiness=Readiness(
+            kind="command",
+            command=context.runtime.python("services.postgresql.ready", str(sql_port)),
+        ),
+        stop_signal="INT",  # fast shutdown: TERM would wait until every client has left
+        stop_timeout_s=60,
+    )

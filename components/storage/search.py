@@ -1,0 +1,126 @@
+"""Elasticsearch: the log index of the pipeline.
+
+Creates the server, the template of the indices `airbyte-logs-YYYY.MM.DD`, and a role and a user
+that may write them and nothing else.
+"""
+
+import json
+from dataclasses import dataclass
+
+import pulumi
+import pulumi_elasticstack as elasticstack
+from components.runtime.service import Endpoint, Readiness, Service
+
+from components.context import Context
+from components.options import child_of
+from dynamic_providers.endpoints import HOST, port
+from services.elasticsearch import config as elasticsearch_config
+from services.elasticsearch.config import SUPERUSER
+
+HEAP = "1g"  # logs of one machine; the process takes about 300 MB more
+LOG_WRITER = "airbyte_logs"
+LOG_INDICES = "airbyte-logs-*"
+
+# Specification, "Elasticsearch Document Storage".
+LOG_MAPPINGS = {
+    "properties": {
+        "timestamp": {"type": "date"},
+        "level": {"type": "keyword"},
+        "service": {"type": "keyword"},
+        "message": {"type": "text"},
+        "job_id": {"type": "keyword"},
+        "connection_id": {"type": "keyword"},
+        "records_synced": {"type": "integer"},
+        "bytes_synced": {"type": "long"},
+    }
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class SearchArgs:
+    context: Context
+
+
+class Search(pulumi.ComponentResource):
+    endpoint: Endpoint
+    log_writer: elasticstack.SecurityUser
+
+    def __init__(
+        self, name: str, args: SearchArgs, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
+        super().__init__("dataflow:storage:Search", name, None, opts)
+        secret = args.context.credentials.secret
+        running = args.context.runtime.service(_service(args.context), parent=self)
+        self.endpoint = running.endpoints["http"]
+        provider = elasticstack.Provider(
+            f"{name}-provider",
+            elasticsearch=elasticstack.ProviderElasticsearchArgs(
+                endpoints=[self.endpoint.url],
+                username=SUPERUSER,
+                password=secret("elasticsearch-superuser"),
+            ),
+            opts=child_of(self, depends_on=[running.resource]),
+        )
+        options = child_of(self, provider=provider, keep=args.context.keep_data)
+        elasticstack.IndexTemplate(
+            f"{name}-airbyte-logs-template",
+            name="airbyte-logs",
+            index_patterns=[LOG_INDICES],
+            template=elasticstack.IndexTemplateTemplateArgs(
+                mappings=json.dumps(LOG_MAPPINGS),
+                settings=json.dumps({"index.number_of_replicas": "0"}),  # one node
+            ),
+            opts=options,
+        )
+        role = elasticstack.SecurityRole(
+            f"{name}-airbyte-logs-role",
+            name=LOG_WRITER,
+            clusters=["monitor"],
+            indices=[
+                elasticstack.SecurityRoleIndexArgs(
+                    names=[LOG_INDICES],
+                    privileges=["auto_configure", "create_doc", "create_index", "read"],
+                )
+            ],
+            opts=options,
+        )
+        self.log_writer = elasticstack.SecurityUser(
+            f"{name}-airbyte-logs-user",
+            username=LOG_WRITER,
+            password=secret("elasticsearch-airbyte-logs"),
+            roles=[role.name],
+            opts=options,
+        )
+        self.register_outputs({"url": self.endpoint.url, "logIndices": LOG_INDICES})
+
+
+def _service(context: Context) -> Service:
+    directory = context.runtime.directory("elasticsearch")
+    home = context.runtime.installed("elasticsearch")
+    config, data = directory / "config", directory / "data"
+    http_port = port("elasticsearch", context.port_offset)
+    transport_port = port("elasticsearch-transport", context.port_offset)
+    return Service(
+        name="elasticsearch",
+        command=elasticsearch_config.command(home),
+        environment=elasticsearch_config.environment(config_dir=config, tmp_dir=data),
+        files=elasticsearch_config.files(
+            http_port=http_port,
+            transport_port=transport_port,
+            data_dir=data,
+            logs_dir=data,
+            heap=HEAP,
+        ),
+        secret_files={"superuser-password": context.credentials.secret("elasticsearch-superuser")},
+        init=(
+            elasticsearch_config.init(
+                home=home, config_dir=config, password_file=config / "superuser-password"
+            ),
+        ),
+        ports={"http": http_port, "transport": transport_port},
+        # Anonymous requests are refused: the answer is what counts.
+        readiness=Readiness(
+            kind="http", url=f"http://{HOST}:{http_port}/", status_codes=(401,), timeout_s=180
+        ),
+        stop_timeout_s=60,
+    )

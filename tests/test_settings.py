@@ -1,0 +1,86 @@
+"""Configuration is checked as a whole, and each fault says what to do."""
+
+import pytest
+import yaml
+
+from settings import SettingsError, parse
+from tools.paths import ROOT
+
+VALID = {
+    "dataflow:runtime": "process",
+    "dataflow:portOffset": "100",
+    "dataflow:keepData": "true",
+    "dataflow:shopOrders": "1500",
+    "dataflow:flow": "flow.commerce:FLOW",
+    "dataflow:seed": "not read here",
+    "minio:minioServer": "another package's key",
+}
+
+
+def test_values_get_their_types():
+    settings = parse("local", VALID)
+    assert (settings.port_offset, settings.keep_data, settings.shop_orders) == (100, True, 1500)
+    assert settings.load_flow().name == "commerce"
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"dataflow:portOfset": "1"}, "dataflow:portOfset: unknown key: did you mean portOffset?"),
+        ({"dataflow:zzz": "1"}, "dataflow:zzz: unknown key: expected one of runtime, portOffset"),
+        ({"dataflow:portOffset": "-1"}, "portOffset: '-1': expected a whole number from 0 to"),
+        ({"dataflow:portOffset": "true"}, "portOffset: 'true': expected a whole number"),
+        ({"dataflow:portOffset": "1e3"}, "portOffset: '1e3': expected a whole number"),
+        ({"dataflow:keepData": "yes"}, "keepData: 'yes': expected true or false"),
+        ({"dataflow:runtime": "vm"}, "runtime: 'vm': expected one of process, docker, kubernetes"),
+        ({"dataflow:shopOrders": "99"}, "shopOrders: '99': expected a whole number from 100"),
+    ],
+)
+def test_a_wrong_value_is_named_with_the_valid_ones(changes, message):
+    with pytest.raises(SettingsError) as error:
+        parse("local", {**VALID, **changes})
+    assert message in str(error.value)
+    assert "Pulumi.local.yaml" in str(error.value)
+
+
+def test_all_faults_come_at_once():
+    with pytest.raises(SettingsError) as error:
+        parse("local", {"dataflow:keepData": "1"})
+    text = str(error.value)
+    assert "keepData: '1'" in text
+    assert "dataflow:portOffset: is not set" in text
+
+
+@pytest.mark.parametrize("flow", ["flow.nowhere:FLOW", "flow.commerce:NONE", "flow.commerce"])
+def test_a_flow_that_cannot_be_loaded_is_named(flow):
+    with pytest.raises(SettingsError, match=f"dataflow:flow: {flow!r}"):
+        parse("local", {**VALID, "dataflow:flow": flow}).load_flow()
+
+
+def test_something_that_is_not_a_flow_is_refused():
+    settings = parse("local", {**VALID, "dataflow:flow": "flow.model:CONNECTORS"})
+    with pytest.raises(SettingsError, match="is a tuple, expected a DataFlow"):
+        settings.load_flow()
+
+
+def test_every_declared_key_is_read_and_every_key_that_is_read_is_declared():
+    schema = yaml.safe_load((ROOT / "Pulumi.yaml").read_text())["config"]
+    defaults = {
+        f"dataflow:{key}": str(entry["default"]).lower() if "default" in entry else "secret"
+        for key, entry in schema.items()
+    }
+    defaults["dataflow:flow"] = schema["flow"]["default"]
+    parse("local", defaults)  # an undeclared one would be unknown, an unread one not set
+    assert all(entry.get("description") and entry.get("type") for entry in schema.values())
+
+
+@pytest.mark.parametrize("stack", ["dev", "prod"])
+def test_committed_settings_are_valid(stack):
+    schema = yaml.safe_load((ROOT / "Pulumi.yaml").read_text())["config"]
+    own = yaml.safe_load((ROOT / f"Pulumi.{stack}.yaml").read_text())["config"]
+    defaults = {f"dataflow:{key}": e["default"] for key, e in schema.items() if "default" in e}
+    merged = {
+        key: value if isinstance(value, str) else str(value).lower()
+        for key, value in {**defaults, **own}.items()
+    }
+    assert parse(stack, merged).runtime in ("docker", "kubernetes")

@@ -1,0 +1,215 @@
+"""`bin/dataflow`: the commands that people run.
+
+Each command strings together modules that do the work. Heavy imports stand inside the commands,
+so that `--help` answers at once.
+"""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated, NoReturn
+
+import typer
+from rich.console import Console
+
+from tools.paths import Paths, engine_environment
+from tools.stack import Stack, StackError
+
+app = typer.Typer(
+    help="A complete data platform, declared as Pulumi infrastructure.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+console = Console(highlight=False)
+
+StackName = Annotated[str, typer.Option("--stack", "-s", help="The stack: local, dev or prod.")]
+LINTERS = (
+    ("ruff", "check", "."),
+    ("ruff", "format", "--check", "."),
+    ("mypy", "."),
+    ("lint-imports",),
+)
+
+
+@app.command()
+def bootstrap() -> None:
+    """Install the tools and services that a stack needs, as far as they are missing."""
+    _bootstrap()
+
+
+@app.command()
+def up(stack: StackName = "local") -> None:
+    """Install what is missing, deploy the stack, run the pipeline, and say where to look."""
+    _bootstrap()
+    target = _stack(stack)
+    with _clear_errors():
+        target.create()
+        if target.pulumi("up", "--yes", "--skip-preview"):
+            raise StackError(
+                f"stack {stack!r} is not complete: the messages above say what failed. Mend it "
+                "and run the same command again: it goes on where it stopped."
+            )
+        _run_pipeline(target)
+        _summary(target)
+
+
+@app.command()
+def preview(stack: StackName = "local", diff: bool = False) -> None:
+    """Show what `up` would change, without changing anything."""
+    target = _stack(stack)
+    with _clear_errors():
+        target.create()
+        raise typer.Exit(target.pulumi("preview", *(["--diff"] if diff else [])))
+
+
+@app.command()
+def run(stack: StackName = "local") -> None:
+    """Run the pipeline once: sync, dbt build, reflections, dashboard cache."""
+    with _clear_errors():
+        _run_pipeline(_stack(stack))
+
+
+@app.command()
+def summary(stack: StackName = "local") -> None:
+    """Show where to look: rows per layer, addresses, how to log in."""
+    with _clear_errors():
+        _summary(_stack(stack))
+
+
+@app.command()
+def status(stack: StackName = "local") -> None:
+    """Show the services of a stack, their state and their addresses."""
+    from tools.report import services_table
+
+    target = _stack(stack)
+    with _clear_errors():
+        target.require()
+        console.print(services_table(target))
+
+
+@app.command()
+def down(stack: StackName = "local") -> None:
+    """Stop every service of a stack and remove its data (unless dataflow:keepData)."""
+    target = _stack(stack)
+    if not target.exists:
+        console.print(f"stack {stack} does not exist: nothing to do")
+        return
+    with _clear_errors():
+        if target.pulumi("destroy", "--yes", "--skip-preview"):
+            raise StackError(
+                "not everything could be removed: mend what the messages say, then run it again"
+            )
+
+
+@app.command()
+def password(
+    credential: Annotated[str, typer.Argument(help="For example superset-admin, dremio-admin.")],
+    stack: StackName = "local",
+) -> None:
+    """Print one password of a stack."""
+    from tools.report import LOGINS
+
+    with _clear_errors():
+        known = sorted({login.credential for login in LOGINS})
+        if credential not in known:
+            raise StackError(f"{credential!r}: unknown, expected one of {', '.join(known)}")
+        print(_stack(stack).password(credential))
+
+
+@app.command(
+    context_settings={
+        "allow_extra_args": True,
+        "ignore_unknown_options": True,
+        "help_option_names": [],
+    }
+)
+def pulumi(context: typer.Context) -> None:
+    """Run any pulumi command with this checkout's state: `bin/dataflow pulumi stack ls`."""
+    paths = Paths.find()
+    command = [str(paths.bin / "pulumi"), *context.args]
+    os.chdir(paths.root)
+    os.execve(command[0], command, engine_environment(paths))  # noqa: S606
+
+
+@app.command()
+def lint() -> None:
+    """Check style, types and the direction of imports."""
+    for tool, *arguments in LINTERS:
+        _check(tool, *arguments)
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def test(context: typer.Context) -> None:
+    """Install what tests need, lint, and run the tests; further arguments go to pytest."""
+    _bootstrap()
+    lint()
+    _check("pytest", *context.args)
+
+
+def _stack(name: str) -> Stack:
+    return Stack(name=name, paths=Paths.find())
+
+
+def _bootstrap() -> None:
+    from tools.bootstrap import main
+
+    if code := main([]):
+        raise typer.Exit(code)
+
+
+def _check(tool: str, *arguments: str) -> None:
+    paths = Paths.find()
+    console.print(f"[bold]{tool}[/]", *arguments)
+    done = subprocess.run(  # noqa: S603
+        [str(paths.venv / "bin" / tool), *arguments], cwd=paths.root, check=False
+    )
+    if done.returncode:
+        raise typer.Exit(done.returncode)
+
+
+def _run_pipeline(stack: Stack) -> None:
+    from dynamic_providers.local.account import account
+    from tools.preflight import service_user
+    from tools.report import pipeline_config
+
+    runner = account(service_user())
+    config = pipeline_config(stack)
+    done = subprocess.run(  # noqa: S603
+        [sys.executable, "-m", "pipeline", "run", "--config", str(config)],
+        cwd=stack.paths.root,
+        env={**os.environ, "HOME": str(config.parents[1] / "data"), "USER": runner.login},
+        check=False,
+        **runner.popen(),
+    )
+    if done.returncode:
+        raise StackError(
+            "the pipeline did not finish, see above; "
+            f"after mending it: bin/dataflow run --stack {stack.name}"
+        )
+
+
+def _summary(stack: Stack) -> None:
+    from tools.report import print_summary
+
+    print_summary(stack, console)
+
+
+@contextmanager
+def _clear_errors() -> Iterator[None]:
+    """Expected failures as one message and exit status 1, without a traceback."""
+    try:
+        yield
+    except StackError as fault:
+        _fail(str(fault))
+
+
+def _fail(message: str) -> NoReturn:
+    Console(stderr=True, highlight=False).print("error:", message, markup=False)
+    raise typer.Exit(1)
+
+
+if __name__ == "__main__":
+    app()
