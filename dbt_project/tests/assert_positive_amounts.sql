@@ -1,0 +1,3 @@
+SELECT *
+FROM {{ ref('fct_orders') }}
+WHERE amount <= 0
