@@ -1,0 +1,144 @@
+"""Resources of the local runtime.
+
+Nothing outside components/runtime/ declares them: services are described as
+components.runtime.service.Service and know nothing of processes.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+import pulumi
+
+from dynamic_providers.adapter import DynamicResource, HandlerProvider
+from dynamic_providers.handler import Handler
+from dynamic_providers.local import job, process, supervisor
+from dynamic_providers.stack import Stack
+
+
+class LocalProvider(HandlerProvider):
+    @staticmethod
+    def connect(_stack: Stack) -> None:
+        """Handlers of this machine need no client."""
+        return None
+
+
+class SupervisorProvider(LocalProvider):
+    handler: ClassVar[Handler[None]] = supervisor
+
+
+class ProcessProvider(LocalProvider):
+    handler: ClassVar[Handler[None]] = process
+
+
+class JobProvider(LocalProvider):
+    handler: ClassVar[Handler[None]] = job
+
+
+class Supervisor(DynamicResource):
+    """The supervisord of a stack. Every Process depends on it.
+
+    stack_dir: absolute path of the stack's folder.
+    keep_data: leave `<stack_dir>/services` in place on destroy.
+    """
+
+    def __init__(
+        self,
+        resource_name: str,
+        *,
+        stack_dir: str,
+        keep_data: bool = False,
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        props = {"stackDir": stack_dir, "keepData": keep_data}
+        super().__init__(SupervisorProvider, resource_name, props, opts)
+
+
+class Process(DynamicResource):
+    """A service, kept alive in `<stack_dir>/services/<name>/{config,data,logs}`.
+
+    command: program and arguments; it must stay in the foreground.
+    environment: variables without secrets. The program gets no others but HOME, LANG, LOGNAME,
+        PATH and USER.
+    files, secret_files: path below config/ -> content; a change restarts the program.
+    init: steps before the first start, {command, creates, stdinFile}: init_steps.normalize.
+    user: account of the program, "" for the one that runs Pulumi.
+    ports: on 127.0.0.1, checked to be free before the first start.
+    readiness: what to wait for: readiness.normalize.
+    stop_timeout_s: seconds from the stop signal to SIGKILL.
+    keep_data: leave data/ and logs/ in place when the resource is deleted.
+    """
+
+    def __init__(
+        self,
+        resource_name: str,
+        *,
+        stack_dir: str,
+        name: str,
+        command: Sequence[pulumi.Input[str]],
+        environment: Mapping[str, pulumi.Input[str]] | None = None,
+        files: Mapping[str, pulumi.Input[str]] | None = None,
+        secret_files: Mapping[str, pulumi.Input[str]] | None = None,
+        init: Sequence[Mapping[str, Any]] = (),
+        user: str = "",
+        ports: Sequence[int] = (),
+        readiness: Mapping[str, Any] | None = None,
+        stop_signal: str = "TERM",
+        stop_timeout_s: int = process.STOP_TIMEOUT_S,
+        keep_data: bool = False,
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        props = {
+            "stackDir": stack_dir,
+            "name": name,
+            "command": list(command),
+            "environment": dict(environment or {}),
+            "files": dict(files or {}),
+            "secretFiles": dict(secret_files or {}),
+            "init": [dict(step) for step in init],
+            "user": user,
+            "ports": list(ports),
+            "readiness": dict(readiness or {}),
+            "stopSignal": stop_signal,
+            "stopTimeoutS": stop_timeout_s,
+            "keepData": keep_data,
+            "running": True,
+        }
+        super().__init__(ProcessProvider, resource_name, props, opts)
+
+
+class Job(DynamicResource):
+    """A program that runs to its end when it is created, and again when one of its inputs but
+    timeout_s changes.
+
+    triggers: any texts, such as digests of what the job reads; a change runs it again.
+    timeout_s: seconds after which it is stopped and counts as failed.
+    The others are as for Process.
+    """
+
+    def __init__(
+        self,
+        resource_name: str,
+        *,
+        stack_dir: str,
+        name: str,
+        command: Sequence[pulumi.Input[str]],
+        environment: Mapping[str, pulumi.Input[str]] | None = None,
+        files: Mapping[str, pulumi.Input[str]] | None = None,
+        secret_files: Mapping[str, pulumi.Input[str]] | None = None,
+        triggers: Mapping[str, pulumi.Input[str]] | None = None,
+        user: str = "",
+        timeout_s: int = job.TIMEOUT_S,
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        props = {
+            "stackDir": stack_dir,
+            "name": name,
+            "command": list(command),
+            "environment": dict(environment or {}),
+            "files": dict(files or {}),
+            "secretFiles": dict(secret_files or {}),
+            "triggers": dict(triggers or {}),
+            "user": user,
+            "timeoutS": timeout_s,
+        }
+        super().__init__(JobProvider, resource_name, props, opts)
