@@ -1,0 +1,1 @@
+"""Airbyte: sources, destinations, connections and their first syncs."""

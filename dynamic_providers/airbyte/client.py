@@ -1,0 +1,110 @@
+"""Calls to Airbyte's public API, and to its Config API for what the public one lacks.
+
+Public API: https://reference.airbyte.com. The Config API is served by the same process under
+`/api/v1`.
+"""
+
+import threading
+import time
+from collections.abc import Generator, Iterator, Mapping
+from typing import Any
+
+import httpx
+
+from dynamic_providers.api import ApiClient, ApiError, Session, SessionAuth
+from dynamic_providers.handler import InputError, Props
+
+PUBLIC = "/api/public/v1"
+CONFIG = "/api/v1"
+CLIENT_ID = "dataflow"
+SECRET_NAME = "airbyte-client"  # noqa: S105
+MASK = "**********"
+TIMEOUT_S = 300.0  # creating a connection runs discover on its source, which can take minutes
+TOKEN_MARGIN_S = 10.0  # renewed this long before its end: a call may take a while to arrive
+PAGE = 100
+
+
+class ApplicationAuth(SessionAuth):
+    """The client-credentials grant of an Airbyte application."""
+
+    def __init__(self, base_url: str, client_id: str, client_secret: str) -> None:
+        super().__init__()
+        self._url = f"{base_url}{PUBLIC}/applications/token"
+        self._form = {
+            "client_id": client_id,
+            "client_secret": client_secret,
+            "grant_type": "client_credentials",
+        }
+
+    def log_in(self) -> Generator[httpx.Request, httpx.Response, Session | None]:
+        answer = yield httpx.Request("POST", self._url, json=self._form)
+        if answer.status_code == 404:
+            # Passed on, it would read as "the object is gone".
+            raise ApiError("airbyte", "POST", self._url, 404, "no such endpoint: not Airbyte?")
+        if not answer.is_success:
+            return None
+        body = answer.json()
+        lifetime_s = float(body.get("expires_in") or 0)
+        return Session(
+            headers={"Authorization": f"Bearer {body['access_token']}"},
+            ends_at_s=time.monotonic() + max(lifetime_s - TOKEN_MARGIN_S, 1.0),
+        )
+
+
+class AirbyteClient:
+    """One Airbyte instance. Thread-safe."""
+
+    def __init__(self, base_url: str, client_secret: str, *, client_id: str = CLIENT_ID) -> None:
+        self.api = ApiClient(
+            "airbyte",
+            base_url,
+            auth=ApplicationAuth(base_url, client_id, client_secret),
+            secrets=(client_secret,),
+            timeout_s=TIMEOUT_S,
+        )
+        self._workspace: str | None = None
+        self._lock = threading.Lock()
+
+    def public(
+        self, method: str, path: str, body: Any = None, *, params: Mapping[str, Any] | None = None
+    ) -> Any:
+        """JSON of the answer, or None for 404."""
+        return self.api.send(method, PUBLIC + path, body, params=params)
+
+    def require(self, method: str, path: str, body: Any = None) -> Any:
+        """JSON of the answer; a 404 is an error."""
+        return self.api.require(method, PUBLIC + path, body)
+
+    def config(self, path: str, body: Props) -> Any:
+        """Answer of the Config API, or None for 404."""
+        return self.api.send("POST", CONFIG + path, body)
+
+    def every(self, path: str, params: Mapping[str, Any]) -> Iterator[Props]:
+        """All entries of a list. `next` is set as long as a page is not empty, so the empty
+        page is the end."""
+        offset = 0
+        while True:
+            page = self.require_page(path, {**params, "limit": PAGE, "offset": offset})
+            if not page:
+                return
+            yield from page
+            offset += len(page)
+
+    def require_page(self, path: str, params: Mapping[str, Any]) -> list[Props]:
+        answer = self.api.require("GET", PUBLIC + path, params=params)
+        return list(answer.get("data") or [])
+
+    def workspace(self, wanted: str | None) -> str:
+        """Id of the workspace: `wanted`, else the first one of the instance."""
+        if wanted:
+            return wanted
+        with self._lock:
+            if self._workspace is None:
+                found = self.require_page("/workspaces", {"limit": 1})
+                if not found:
+                    raise InputError("workspaceId", "the instance has no workspace: create one")
+                self._workspace = str(found[0]["workspaceId"])
+            return self._workspace
+
+    def close(self) -> None:
+        self.api.close()

@@ -1,0 +1,1 @@
+"""Dremio: first user, catalog and reflections."""
