@@ -1,0 +1,81 @@
+"""One PostgreSQL server: files, command, first start.
+
+https://www.postgresql.org/docs/17/runtime-config.html
+"""
+
+from pathlib import Path
+
+from services.init import Init
+
+HOST = "127.0.0.1"
+SUPERUSER = "postgres"
+
+POSTGRESQL_CONF = """\
+listen_addresses = '{host}'
+port = {port}
+# Every client comes through TCP; a socket's path has a limit of 107 bytes that a stack's folder
+# may exceed.
+unix_socket_directories = ''
+hba_file = '{config_dir}/pg_hba.conf'
+password_encryption = 'scram-sha-256'
+max_connections = 100
+shared_buffers = '128MB'
+# Change data capture reads the write-ahead log through replication slots.
+wal_level = logical
+max_wal_senders = 10
+max_replication_slots = 10
+# A slot that nobody reads must not fill the disk.
+max_slot_wal_keep_size = '1GB'
+timezone = 'UTC'
+log_timezone = 'UTC'
+log_destination = 'stderr'
+logging_collector = off
+log_connections = on
+# Statements may carry passwords (CREATE ROLE ... PASSWORD): none is logged, not even in errors.
+log_statement = 'none'
+log_min_error_statement = panic
+"""
+
+PG_HBA_CONF = """\
+# type  database     user  address       method
+host    all          all   {host}/32  scram-sha-256
+host    replication  all   {host}/32  scram-sha-256
+"""
+
+# A cluster is made aside and moved into place, so that one that was interrupted half-way does
+# not pass for a finished one. Arguments: initdb, the cluster's folder, the password's file.
+INITDB = f"""\
+rm -rf "$2.new"
+"$1" --pgdata "$2.new" --username {SUPERUSER} --pwfile "$3" \
+    --auth-host scram-sha-256 --auth-local scram-sha-256 --data-checksums \
+    --encoding UTF8 --locale-provider builtin --builtin-locale C.UTF-8 --locale C
+mv "$2.new" "$2"
+"""
+
+
+def files(*, port: int, config_dir: Path) -> dict[str, str]:
+    """Relative path in config_dir -> text."""
+    return {
+        "postgresql.conf": POSTGRESQL_CONF.format(host=HOST, port=port, config_dir=config_dir),
+        "pg_hba.conf": PG_HBA_CONF.format(host=HOST),
+    }
+
+
+def command(*, home: Path, config_dir: Path, data_dir: Path) -> tuple[str, ...]:
+    """Stop it with SIGINT (fast shutdown): SIGTERM waits until every client has left."""
+    return (
+        str(home / "bin/postgres"),
+        *("-D", str(_cluster(data_dir))),
+        *("-c", f"config_file={config_dir}/postgresql.conf"),
+    )
+
+
+def init(*, home: Path, data_dir: Path, password_file: Path) -> Init:
+    """Makes the database cluster below data_dir, with the superuser's password."""
+    cluster = str(_cluster(data_dir))
+    arguments = (str(home / "bin/initdb"), cluster, str(password_file))
+    return Init(command=("/bin/sh", "-ec", INITDB, "initdb", *arguments), creates=cluster)
+
+
+def _cluster(data_dir: Path) -> Path:
+    return data_dir / "cluster"
