@@ -1,0 +1,1 @@
+"""Airbyte-compatible control plane and connectors."""

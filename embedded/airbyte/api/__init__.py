@@ -1,0 +1,1 @@
+"""The two HTTP APIs: public (REST) and Config (RPC)."""

@@ -1,0 +1,1 @@
+"""Connectors: own executables that speak the Airbyte protocol."""

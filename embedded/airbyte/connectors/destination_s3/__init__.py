@@ -1,0 +1,1 @@
+"""S3 destination: Parquet and JSONL objects, overwrite by generations, append."""

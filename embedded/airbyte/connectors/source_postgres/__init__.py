@@ -1,0 +1,1 @@
+"""PostgreSQL source: full refresh and incremental by cursor."""

@@ -1,0 +1,1 @@
+"""Jobs: queue, attempts, and the pipe between source and destination."""
