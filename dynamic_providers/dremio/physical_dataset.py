@@ -19,20 +19,18 @@ COMPUTED: frozenset[str] = frozenset()
 FORMATS = ("Parquet", "Text", "JSON", "Excel", "XLS", "Iceberg", "Delta")
 LEAST_REFRESH_MS = 3_600_000  # the server refuses less than one hour
 READY_TIMEOUT_S = 120.0
+_POLICY = "accelerationRefreshPolicy"
 
 
 def normalize(raw: Mapping[str, Any]) -> Props:
-    spec = inputs.known_keys(raw, ("path", "format"), ("accelerationRefreshPolicy",))
+    spec = inputs.known_keys(raw, ("path", "format"), (_POLICY,))
     spec["path"] = catalog.path(spec["path"], "path", least=2)
     shape = inputs.mapping(spec["format"], "format")
     if not inputs.is_unknown(shape):
         inputs.one_of(shape.get("type"), FORMATS, "format.type")
-    if "accelerationRefreshPolicy" in spec:
-        _check_policy(inputs.mapping(spec["accelerationRefreshPolicy"], _POLICY))
+    if _POLICY in spec:
+        _check_policy(inputs.mapping(spec[_POLICY], _POLICY))
     return spec
-
-
-_POLICY = "accelerationRefreshPolicy"
 
 
 def natural_key(spec: Props) -> str:

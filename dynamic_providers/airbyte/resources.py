@@ -1,0 +1,161 @@
+"""Airbyte's objects as Pulumi resources. The id of each is the one that Airbyte gives it."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+import pulumi
+
+from dynamic_providers.adapter import DynamicResource, HandlerProvider
+from dynamic_providers.airbyte import connection, destination, source, sync
+from dynamic_providers.airbyte.client import SECRET_NAME, AirbyteClient
+from dynamic_providers.handler import Handler
+from dynamic_providers.stack import Stack
+
+
+class AirbyteProvider(HandlerProvider):
+    @staticmethod
+    def connect(stack: Stack) -> AirbyteClient:
+        return AirbyteClient(stack.url("airbyte"), stack.credential(SECRET_NAME))
+
+
+class SourceProvider(AirbyteProvider):
+    handler: ClassVar[Handler[AirbyteClient]] = source
+
+
+class DestinationProvider(AirbyteProvider):
+    handler: ClassVar[Handler[AirbyteClient]] = destination
+
+
+class ConnectionProvider(AirbyteProvider):
+    handler: ClassVar[Handler[AirbyteClient]] = connection
+
+
+class SyncProvider(AirbyteProvider):
+    handler: ClassVar[Handler[AirbyteClient]] = sync
+
+
+class Source(DynamicResource):
+    """A source connector with its configuration.
+
+    configuration: settings of the connector, `sourceType` among them unless definition_id is
+    given. Secret as a whole. Only keys set here are compared with the server.
+    workspace_id: default the first workspace of the instance.
+    """
+
+    def __init__(
+        self,
+        resource_name: str,
+        *,
+        name: pulumi.Input[str],
+        configuration: pulumi.Input[Mapping[str, Any]],
+        definition_id: pulumi.Input[str] | None = None,
+        workspace_id: pulumi.Input[str] | None = None,
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        props = {
+            "name": name,
+            "configuration": configuration,
+            "definitionId": definition_id,
+            "workspaceId": workspace_id,
+        }
+        super().__init__(SourceProvider, resource_name, props, opts)
+
+    @property
+    def source_id(self) -> pulumi.Output[str]:
+        return self.id
+
+
+class Destination(DynamicResource):
+    """A destination connector with its configuration.
+
+    configuration: as for Source, with `destinationType`.
+    """
+
+    def __init__(
+        self,
+        resource_name: str,
+        *,
+        name: pulumi.Input[str],
+        configuration: pulumi.Input[Mapping[str, Any]],
+        definition_id: pulumi.Input[str] | None = None,
+        workspace_id: pulumi.Input[str] | None = None,
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        props = {
+            "name": name,
+            "configuration": configuration,
+            "definitionId": definition_id,
+            "workspaceId": workspace_id,
+        }
+        super().__init__(DestinationProvider, resource_name, props, opts)
+
+    @property
+    def destination_id(self) -> pulumi.Output[str]:
+        return self.id
+
+
+class Connection(DynamicResource):
+    """Which streams go from a source to a destination, how and when.
+
+    streams: objects with name, syncMode (connection.SYNC_MODES), and as needed namespace,
+    cursorField, primaryKey, selectedFields. What the source defines itself may be left out.
+    schedule: {"scheduleType": "manual"}, or "cron" with a Quartz cronExpression in UTC.
+    destination_type: such as "s3". With it, a sync mode that the destination cannot do is
+    refused in the preview, not by the server.
+    """
+
+    def __init__(
+        self,
+        resource_name: str,
+        *,
+        name: pulumi.Input[str],
+        source_id: pulumi.Input[str],
+        destination_id: pulumi.Input[str],
+        streams: pulumi.Input[Sequence[pulumi.Input[Mapping[str, Any]]]],
+        schedule: pulumi.Input[Mapping[str, Any]] | None = None,
+        namespace_definition: pulumi.Input[str] | None = None,
+        namespace_format: pulumi.Input[str] | None = None,
+        prefix: pulumi.Input[str] | None = None,
+        non_breaking_schema_updates_behavior: pulumi.Input[str] | None = None,
+        status: pulumi.Input[str] | None = None,
+        destination_type: pulumi.Input[str] | None = None,
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        props = {
+            "name": name,
+            "sourceId": source_id,
+            "destinationId": destination_id,
+            "streams": streams,
+            "schedule": schedule,
+            "namespaceDefinition": namespace_definition,
+            "namespaceFormat": namespace_format,
+            "prefix": prefix,
+            "nonBreakingSchemaUpdatesBehavior": non_breaking_schema_updates_behavior,
+            "status": status,
+            "destinationType": destination_type,
+        }
+        super().__init__(ConnectionProvider, resource_name, props, opts)
+
+    @property
+    def connection_id(self) -> pulumi.Output[str]:
+        return self.id
+
+
+class Sync(DynamicResource):
+    """One sync, run when the resource is created and when `triggers` change. Its id is the
+    connection's.
+
+    triggers: any values. timeout_s: how long to wait for the end, default 3600.
+    """
+
+    def __init__(
+        self,
+        resource_name: str,
+        *,
+        connection_id: pulumi.Input[str],
+        triggers: pulumi.Input[Mapping[str, Any]] | None = None,
+        timeout_s: pulumi.Input[int] | None = None,
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        props = {"connectionId": connection_id, "triggers": triggers, "timeoutS": timeout_s}
+        super().__init__(SyncProvider, resource_name, props, opts)
