@@ -1,0 +1,1 @@
+"""The official providers' type tokens, served in Python where their plugins cannot be had."""

@@ -1,0 +1,1 @@
+"""The tokens of pulumi_elasticstack: templates, roles, users and cluster settings."""

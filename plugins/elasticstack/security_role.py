@@ -1,0 +1,130 @@
+"""Role. id: `<cluster uuid>/<name>`.
+
+https://www.elastic.co/docs/api/doc/elasticsearch/operation/operation-security-put-role
+"""
+
+import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from dynamic_providers.handler import Live, Props
+from plugins.kind import Fields, Kind, compact
+
+if TYPE_CHECKING:
+    from plugins.elasticstack.client import SearchClient
+
+METADATA = "{}"  # the server's default
+
+
+class SecurityRole(Kind):
+    KIND = "elasticstack/SecurityRole"
+    REPLACE_ON = frozenset({"name"})
+    NAME = "name"
+
+    def normalize(self, raw: Mapping[str, Any]) -> Props:
+        fields = Fields(raw)
+        fields.text("name", required=True)
+        fields.names("clusters", [])
+        fields.names("runAs", [])
+        fields.each("indices", _indices, compact)
+        fields.each("applications", _application, compact)
+        fields.document("global")
+        fields.document("metadata", default=METADATA)
+        return fields.done()
+
+    def natural_key(self, spec: Props) -> str:
+        return str(spec["name"])
+
+    def create(self, client: "SearchClient", spec: Props) -> Live:
+        return self.update(client, client.id_of(spec["name"]), {}, spec)
+
+    def read(self, client: "SearchClient", id_: str, known: Props) -> Live | None:
+        from plugins.elasticstack.client import name_in, path
+
+        name = name_in(id_)
+        answer = client.send("GET", path("_security", "role", name))
+        if not answer or name not in answer:
+            return None
+        live = answer[name]
+        inputs: Props = {
+            "name": name,
+            "clusters": live["cluster"],
+            "runAs": live.get("run_as", []),
+            "metadata": compact(live.get("metadata", {})),
+        }
+        if live["indices"] or "indices" in known:
+            inputs["indices"] = [_indices_from_api(item) for item in live["indices"]]
+        if live.get("applications") or "applications" in known:
+            inputs["applications"] = live.get("applications", [])
+        if live.get("global") or "global" in known:
+            inputs["global"] = compact(live.get("global", {}))
+        whole = id_ if "/" in id_ else client.id_of(name)
+        return Live(id=whole, inputs=self.normalize(inputs))
+
+    def update(self, client: "SearchClient", id_: str, old: Props, spec: Props) -> Live:
+        from plugins.elasticstack.client import path
+
+        body: Props = {
+            "cluster": spec["clusters"],
+            "run_as": spec["runAs"],
+            "indices": [_indices_to_api(item) for item in spec.get("indices", [])],
+            "applications": spec.get("applications", []),
+            "metadata": json.loads(spec["metadata"]),
+        }
+        if "global" in spec:
+            body["global"] = json.loads(spec["global"])
+        client.send("PUT", path("_security", "role", spec["name"]), body)
+        return Live(id=id_, inputs=spec)
+
+    def delete(self, client: "SearchClient", id_: str, known: Props) -> None:
+        from plugins.elasticstack.client import name_in, path
+
+        client.send("DELETE", path("_security", "role", name_in(id_)))
+
+
+def _indices(fields: Fields) -> None:
+    fields.names("names", required=True)
+    fields.names("privileges", required=True)
+    fields.document("query")
+    fields.flag("allowRestrictedIndices", False)
+    fields.nested("fieldSecurity", _field_security)
+
+
+def _field_security(fields: Fields) -> None:
+    fields.names("grants", [])
+    fields.names("excepts", [])
+
+
+def _application(fields: Fields) -> None:
+    fields.text("application", required=True)
+    fields.names("privileges", required=True)
+    fields.names("resources", required=True)
+
+
+def _indices_to_api(item: Props) -> Props:
+    body: Props = {
+        "names": item["names"],
+        "privileges": item["privileges"],
+        "allow_restricted_indices": item["allowRestrictedIndices"],
+    }
+    if "query" in item:
+        body["query"] = item["query"]
+    if security := item.get("fieldSecurity"):
+        body["field_security"] = {"grant": security["grants"], "except": security["excepts"]}
+    return body
+
+
+def _indices_from_api(item: Props) -> Props:
+    found: Props = {
+        "names": item["names"],
+        "privileges": item["privileges"],
+        "allowRestrictedIndices": item.get("allow_restricted_indices", False),
+    }
+    if query := item.get("query"):
+        found["query"] = query if isinstance(query, str) else compact(query)
+    if security := item.get("field_security"):
+        found["fieldSecurity"] = {
+            "grants": security.get("grant", []),
+            "excepts": security.get("except", []),
+        }
+    return found

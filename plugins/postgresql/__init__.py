@@ -1,0 +1,1 @@
+"""The tokens of pulumi_postgresql: databases, schemas, roles and grants."""

@@ -1,0 +1,394 @@
+"""What the contract suite needs to know of each handler: one Case for each."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from dynamic_providers.handler import Props
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """prepare: makes what the object needs (client, spec inputs).
+    raw: inputs as a program would write them.
+    change: inputs of an update in place, and the only differences that it may show.
+    drift: changes one field by hand (client, id); `drifted` is the path that must show.
+    lingers: what an object leaves behind after delete, when it cannot go altogether.
+    imports: inputs (beyond secrets) that an import cannot know.
+    """
+
+    raw: Props
+    change: Props
+    changed: set[str]
+    drift: Callable[[Any, str], None]
+    drifted: set[str]
+    prepare: Callable[[Any], None] = lambda client: None
+    clean: Callable[[Any], None] = lambda client: None
+    lingers: bool = False
+    imports: frozenset[str] = frozenset()
+
+
+POLICY = {
+    "Version": "2012-10-17",
+    "Statement": {
+        "Effect": "Allow",
+        "Principal": "*",
+        "Action": "s3:GetObject",
+        "Resource": ["arn:aws:s3:::contract/gold/*", "arn:aws:s3:::contract/a/*"],
+        "Condition": {"StringEquals": {"aws:UserAgent": "x"}},
+    },
+}
+IAM = {
+    "Statement": [
+        {
+            "Action": ["s3:PutObject", "s3:GetObject"],
+            "Resource": "arn:aws:s3:::x/*",
+            "Effect": "Allow",
+        }
+    ],
+    "Version": "2012-10-17",
+}
+
+
+def _bucket(client: Any) -> None:
+    client.s3("make_bucket", "contract", absent=("BucketAlreadyOwnedByYou",))
+
+
+def _no_bucket(client: Any) -> None:
+    client.s3("remove_bucket", "contract", absent=("NoSuchBucket",))
+
+
+def _suspend(client: Any, id_: str) -> None:
+    from minio.versioningconfig import VersioningConfig
+
+    client.s3("set_bucket_versioning", id_, VersioningConfig("Suspended"))
+
+
+def _rule_by_hand(client: Any, id_: str) -> None:
+    live = client.s3("get_bucket_lifecycle", id_)
+    from minio.lifecycleconfig import Expiration, LifecycleConfig, Rule
+
+    first, *rest = live.rules
+    longer = Rule(
+        status=first.status,
+        rule_filter=first.rule_filter,
+        rule_id=first.rule_id,
+        expiration=Expiration(days=5),
+    )
+    client.s3("set_bucket_lifecycle", id_, LifecycleConfig([longer, *rest]))
+
+
+def _iam_user(client: Any) -> None:
+    client.admin("user_add", "contract-user", "secret-of-user")
+    client.admin("policy_add", "contract-rule", policy=IAM)
+
+
+def _no_iam_user(client: Any) -> None:
+    client.admin("user_remove", "contract-user", absent=("XMinioAdminNoSuchUser",))
+    client.admin("policy_remove", "contract-rule", absent=("XMinioAdminNoSuchPolicy",))
+
+
+def _sql(*statements: str, database: str | None = None) -> Callable[..., None]:
+    def run(client: Any, id_: str = "") -> None:
+        with client.session(database) as session:
+            for statement in statements:
+                session.run(statement)
+
+    return run
+
+
+def _call(method: str, path: str, body: Any = None) -> Callable[[Any, str], None]:
+    def run(client: Any, id_: str) -> None:
+        assert client.send(method, path, body) is not None
+
+    return run
+
+
+def _lake(client: Any) -> None:
+    _sql("CREATE DATABASE contract_lake", "CREATE ROLE contract_reader")(client)
+    tables = ("CREATE SCHEMA gold", "CREATE TABLE gold.a (x int)", "CREATE TABLE gold.b (x int)")
+    _sql(*tables, database="contract_lake")(client)
+
+
+def _no_lake(client: Any) -> None:
+    _sql("DROP DATABASE IF EXISTS contract_lake WITH (FORCE)")(client)
+    _sql("DROP OWNED BY contract_reader", "DROP ROLE contract_reader")(client)
+
+
+def _owner(client: Any) -> None:
+    _sql("CREATE ROLE contract_owner")(client)
+
+
+def _no_owner(client: Any) -> None:
+    _sql("DROP OWNED BY contract_owner", "DROP ROLE contract_owner")(client)
+
+
+TEMPLATE = {
+    "settings": json.dumps({"number_of_shards": 1, "index": {"refresh_interval": "5s"}}),
+    "mappings": json.dumps({"properties": {"level": {"type": "keyword"}}, "dynamic": False}),
+    "aliases": [{"name": "all-logs", "filter": json.dumps({"term": {"level": "x"}})}],
+}
+
+CASES: dict[str, Case] = {
+    "minio:index/s3Bucket:S3Bucket": Case(
+        raw={"bucket": "contract-bucket", "quota": 1e9},
+        change={"acl": "public-read", "forceDestroy": True},
+        changed={"acl", "forceDestroy"},
+        drift=lambda client, id_: client.s3("delete_bucket_policy", id_),
+        drifted={"acl"},
+        imports=frozenset({"forceDestroy"}),
+    ),
+    "minio:index/s3BucketVersioning:S3BucketVersioning": Case(
+        prepare=_bucket,
+        clean=_no_bucket,
+        raw={"bucket": "contract", "versioningConfiguration": {"status": "Enabled"}},
+        change={
+            "versioningConfiguration": {
+                "status": "Enabled",
+                "excludedPrefixes": ["tmp/", "a/"],
+                "excludeFolders": True,
+            }
+        },
+        changed={
+            "versioningConfiguration.excludedPrefixes",
+            "versioningConfiguration.excludeFolders",
+        },
+        drift=lambda client, id_: _suspend(client, id_),
+        drifted={
+            "versioningConfiguration.status",
+            # MinIO drops them while versioning is suspended by this call.
+            "versioningConfiguration.excludedPrefixes[0]",
+            "versioningConfiguration.excludedPrefixes[1]",
+            "versioningConfiguration.excludeFolders",
+        },
+        lingers=True,
+    ),
+    "minio:index/s3BucketPolicy:S3BucketPolicy": Case(
+        prepare=_bucket,
+        clean=_no_bucket,
+        raw={"bucket": "contract", "policy": json.dumps(POLICY)},
+        change={"policy": json.dumps(POLICY).replace("gold", "silver")},
+        changed={"policy"},
+        drift=lambda client, id_: client.s3(
+            "set_bucket_policy", id_, json.dumps(POLICY | {"Statement": [POLICY["Statement"]]})
+        ),
+        drifted={"policy"},
+    ),
+    "minio:index/ilmPolicy:IlmPolicy": Case(
+        prepare=_bucket,
+        clean=_no_bucket,
+        raw={
+            "bucket": "contract",
+            "rules": [
+                {"id": "b", "expiration": "90d", "filter": "logs/"},
+                {"id": "a", "expiration": "1d", "tags": {"k": "v", "j": "w"}, "filter": "x"},
+                {"id": "c", "noncurrentVersionExpirationDays": 7.0},
+                {"id": "d", "expiration": "2040-01-31"},
+                {"id": "e", "expiration": "DeleteMarker"},
+            ],
+        },
+        change={"rules": [{"id": "a", "expiration": "30d"}]},
+        changed={
+            *("rules[0].expiration", "rules[0].filter", "rules[0].tags"),
+            *(f"rules[{index}]" for index in range(1, 5)),
+        },
+        drift=_rule_by_hand,
+        drifted={"rules[0].expiration"},
+    ),
+    "minio:index/iamPolicy:IamPolicy": Case(
+        raw={"name": "contract-policy", "policy": json.dumps(IAM)},
+        change={"policy": json.dumps(IAM).replace("/x/", "/y/").replace("::x", "::y")},
+        changed={"policy"},
+        drift=lambda client, id_: client.admin("policy_add", id_, policy=IAM),
+        drifted={"policy"},
+    ),
+    "minio:index/iamUser:IamUser": Case(
+        raw={"name": "contract-user2", "secret": "first-secret"},
+        change={"secret": "second-secret", "disableUser": True},
+        changed={"secret", "disableUser"},
+        drift=lambda client, id_: client.admin("user_enable", id_),
+        drifted={"disableUser"},
+    ),
+    "minio:index/iamUserPolicyAttachment:IamUserPolicyAttachment": Case(
+        prepare=_iam_user,
+        clean=_no_iam_user,
+        raw={"userName": "contract-user", "policyName": "contract-rule"},
+        change={},
+        changed=set(),
+        drift=lambda client, id_: None,  # it is there, or it is not
+        drifted=set(),
+    ),
+    "postgresql:index/database:Database": Case(
+        prepare=_owner,
+        clean=_no_owner,
+        raw={"name": "contract", "connectionLimit": 5.0, "owner": "contract_owner"},
+        change={"connectionLimit": 7, "name": "contract_renamed"},
+        changed={"connectionLimit", "name"},
+        drift=_sql("ALTER DATABASE contract_renamed OWNER TO postgres"),
+        drifted={"owner"},
+    ),
+    "postgresql:index/role:Role": Case(
+        prepare=_owner,
+        clean=_no_owner,
+        raw={
+            "name": "contract_role",
+            "login": True,
+            "password": "first",
+            "roles": ["contract_owner", "pg_monitor"],
+            "searchPaths": ["Gold", "$user"],
+            "statementTimeout": 60000,
+            "validUntil": "2040-01-31T01:00:00+01:00",
+        },
+        change={"password": "second", "createDatabase": True, "roles": ["pg_monitor"]},
+        changed={"password", "createDatabase", "roles[0]", "roles[1]"},
+        drift=_sql("ALTER ROLE contract_role PASSWORD 'by hand'"),
+        drifted={"password"},
+    ),
+    "postgresql:index/schema:Schema": Case(
+        prepare=_owner,
+        clean=_no_owner,
+        raw={"name": "contract", "database": "postgres", "owner": "contract_owner"},
+        change={"name": "contract_renamed", "dropCascade": True},
+        changed={"name", "dropCascade"},
+        drift=_sql("ALTER SCHEMA contract_renamed OWNER TO postgres"),
+        drifted={"owner"},
+        imports=frozenset({"dropCascade"}),
+    ),
+    "postgresql:index/grant:Grant": Case(
+        prepare=_lake,
+        clean=_no_lake,
+        raw={
+            "role": "contract_reader",
+            "database": "contract_lake",
+            "schema": "gold",
+            "objectType": "table",
+            "privileges": ["select", "INSERT"],
+        },
+        change={"privileges": ["SELECT"]},
+        changed={"privileges[0]", "privileges[1]"},
+        drift=_sql("REVOKE SELECT ON gold.b FROM contract_reader", database="contract_lake"),
+        drifted={"privileges[0]"},
+    ),
+    "postgresql:index/defaultPrivileges:DefaultPrivileges": Case(
+        prepare=_lake,
+        clean=_no_lake,
+        raw={
+            "role": "contract_reader",
+            "database": "contract_lake",
+            "schema": "gold",
+            "owner": "postgres",
+            "objectType": "table",
+            "privileges": ["SELECT", "UPDATE"],
+        },
+        change={"privileges": ["SELECT", "INSERT"]},
+        changed={"privileges[0]", "privileges[1]"},
+        drift=_sql(
+            "ALTER DEFAULT PRIVILEGES IN SCHEMA gold REVOKE INSERT ON TABLES FROM contract_reader",
+            database="contract_lake",
+        ),
+        drifted={"privileges[0]", "privileges[1]"},
+    ),
+    "elasticstack:index/componentTemplate:ComponentTemplate": Case(
+        raw={"name": "contract", "template": TEMPLATE, "version": 1.0, "metadata": '{"b": 1}'},
+        change={"version": 2},
+        changed={"version"},
+        drift=_call(
+            "PUT",
+            "/_component_template/contract",
+            {
+                "template": {
+                    "settings": {"refresh_interval": "9s", "number_of_shards": 1},
+                    "mappings": json.loads(TEMPLATE["mappings"]),
+                    "aliases": {"all-logs": {"filter": {"term": {"level": "x"}}}},
+                },
+                "version": 2,
+                "_meta": {"b": 1},
+            },
+        ),
+        drifted={"template.settings"},
+    ),
+    "elasticstack:index/indexTemplate:IndexTemplate": Case(
+        raw={
+            "name": "contract",
+            "indexPatterns": ["logs-b-*", "logs-a-*"],
+            "template": TEMPLATE,
+            "priority": 500.0,
+            "dataStream": {},
+        },
+        change={"indexPatterns": ["logs-a-*"]},
+        changed={"indexPatterns[1]"},
+        drift=_call(
+            "PUT",
+            "/_index_template/contract",
+            {
+                "index_patterns": ["logs-a-*"],
+                "priority": 501,
+                "data_stream": {},
+                "template": {
+                    "settings": {"refresh_interval": "5s", "number_of_shards": 1},
+                    "mappings": json.loads(TEMPLATE["mappings"]),
+                    "aliases": {"all-logs": {"filter": {"term": {"level": "x"}}}},
+                },
+            },
+        ),
+        drifted={"priority"},
+    ),
+    "elasticstack:index/securityRole:SecurityRole": Case(
+        raw={
+            "name": "contract",
+            "clusters": ["monitor", "all"],
+            "indices": [
+                {"names": ["logs-*"], "privileges": ["write", "read"]},
+                {"names": ["airbyte-*", "a-*"], "privileges": ["read"]},
+            ],
+        },
+        change={"clusters": ["monitor"]},
+        changed={"clusters[0]", "clusters[1]"},
+        drift=_call(
+            "PUT",
+            "/_security/role/contract",
+            {
+                "cluster": ["monitor"],
+                "indices": [
+                    {"names": ["logs-*"], "privileges": ["all"]},
+                    {"names": ["airbyte-*", "a-*"], "privileges": ["read"]},
+                ],
+            },
+        ),
+        drifted={"indices[1].privileges[0]", "indices[1].privileges[1]"},
+    ),
+    "elasticstack:index/securityUser:SecurityUser": Case(
+        raw={
+            "username": "contract",
+            "password": "first-password",
+            "roles": ["monitoring_user", "editor"],
+            "fullName": "A B",
+        },
+        change={"password": "second-password", "email": "a@b.c"},
+        changed={"password", "email"},
+        drift=_call("PUT", "/_security/user/contract/_disable"),
+        drifted={"enabled"},
+    ),
+    "elasticstack:index/clusterSettings:ClusterSettings": Case(
+        raw={
+            "persistent": {
+                "settings": [
+                    {"name": "search.default_search_timeout", "value": "30s"},
+                    {"name": "action.auto_create_index", "value": "true"},
+                ]
+            }
+        },
+        change={
+            "persistent": {"settings": [{"name": "search.default_search_timeout", "value": "40s"}]}
+        },
+        changed={
+            *("persistent.settings[0].name", "persistent.settings[0].value"),
+            "persistent.settings[1]",
+        },
+        drift=_call(
+            "PUT", "/_cluster/settings", {"persistent": {"search.default_search_timeout": "50s"}}
+        ),
+        drifted={"persistent.settings[0].value"},
+    ),
+}

@@ -1,0 +1,104 @@
+"""The contract of dynamic_providers/handler.py, for every handler against the real service."""
+
+import pytest
+
+from plugins.provider import _differences
+from tests.plugins.conftest import PLUGINS
+from tests.plugins.contract import CASES
+
+HANDLERS = {token: h for plugin in PLUGINS.values() for token, h in plugin.handlers.items()}
+
+
+def paths(old, new):
+    return {path for path, _, _ in _differences(old, new)}
+
+
+def test_every_handler_has_a_case():
+    assert HANDLERS.keys() == CASES.keys()
+
+
+@pytest.fixture
+def client(token, connected):
+    client = connected(token.partition(":")[0])
+    case, handler = CASES[token], HANDLERS[token]
+    case.prepare(client)
+    yield client
+    spec = handler.normalize(case.raw)
+    for inputs in (spec, spec | case.change):
+        if (live := handler.read(client, own_id(handler, client, inputs), inputs)) is not None:
+            handler.delete(client, live.id, live.inputs)
+    case.clean(client)
+
+
+def own_id(handler, client, inputs):
+    key = handler.natural_key(inputs)
+    return client.id_of(key) if hasattr(client, "id_of") else key
+
+
+@pytest.mark.parametrize("token", sorted(CASES))
+def test_normalize_is_idempotent(token):
+    handler, case = HANDLERS[token], CASES[token]
+    for raw in (case.raw, case.raw | case.change):
+        spec = handler.normalize(raw)
+        assert handler.normalize(spec) == spec
+
+
+@pytest.mark.service
+@pytest.mark.parametrize("token", sorted(CASES))
+def test_lifecycle(token, client):
+    handler, case = HANDLERS[token], CASES[token]
+    spec = handler.normalize(case.raw)
+    created = handler.create(client, spec)
+    assert created.inputs == spec
+    assert handler.COMPUTED <= created.outputs.keys() | created.inputs.keys() | handler.SECRETS
+    assert handler.create(client, spec).id == created.id, "run again after a crash: no twin"
+
+    live = handler.read(client, created.id, spec)
+    assert live is not None and live.id == created.id
+    assert paths(spec, live.inputs) == set(), "refresh sees no drift"
+
+    changed = handler.normalize(case.raw | case.change)
+    assert paths(spec, changed) == case.changed
+    updated = handler.update(client, created.id, spec, changed)
+    assert updated.inputs == changed
+    live = handler.read(client, created.id, changed)
+    assert live is not None and paths(changed, live.inputs) == set()
+
+    case.drift(client, created.id)
+    live = handler.read(client, created.id, changed)
+    assert live is not None and paths(changed, live.inputs) == case.drifted
+    handler.update(client, created.id, live.inputs, changed)
+    live = handler.read(client, created.id, changed)
+    assert live is not None and paths(changed, live.inputs) == set(), "up repairs the drift"
+
+    handler.delete(client, created.id, changed)
+    handler.delete(client, created.id, changed)
+    if not case.lingers:
+        assert handler.read(client, created.id, changed) is None
+
+
+@pytest.mark.service
+@pytest.mark.parametrize("token", sorted(CASES))
+def test_import_finds_what_the_program_says(token, client):
+    handler, case = HANDLERS[token], CASES[token]
+    spec = handler.normalize(case.raw)
+    created = handler.create(client, spec)
+    live = handler.read(client, created.id, {})
+    assert live is not None
+    assert handler.normalize(live.inputs) == live.inputs
+    told = {
+        path.split(".")[0].split("[")[0]
+        for path in paths(live.inputs, spec)
+        if path.split(".")[0].split("[")[0] in spec or path not in handler.COMPUTED
+    }
+    assert told <= handler.SECRETS | case.imports
+
+
+@pytest.mark.service
+@pytest.mark.parametrize("token", sorted(CASES))
+def test_an_object_that_never_was_is_gone(token, client):
+    handler, case = HANDLERS[token], CASES[token]
+    spec = handler.normalize(case.raw)
+    id_ = own_id(handler, client, spec)
+    assert handler.read(client, id_, {}) is None
+    handler.delete(client, id_, spec)

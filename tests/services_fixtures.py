@@ -1,0 +1,122 @@
+"""Real MinIO, PostgreSQL and Elasticsearch: one of each for a test session, on free ports.
+
+Tests ask for `minio_server`, `postgres_server` or `elasticsearch_server`; a server starts when
+it is first asked for.
+"""
+
+import os
+import pwd
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx
+import pytest
+
+from services.elasticsearch import config as elasticsearch
+from services.minio import config as minio
+from services.postgresql import config as postgresql
+from services.postgresql.ready import is_ready
+from tests.services.running import Place, free_ports, installed
+from tools.paths import Paths
+
+SERVICE_USER = "dataflow"
+HOST = "127.0.0.1"
+MINIO_USER = "root-of-tests"
+HEAP = "512m"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Server:
+    """One running service and its first, all-powerful account."""
+
+    host: str
+    port: int
+    user: str
+    password: str = field(repr=False)
+
+    @property
+    def address(self) -> str:
+        return f"{self.host}:{self.port}"
+
+    @property
+    def url(self) -> str:
+        return f"http://{self.address}"
+
+
+@pytest.fixture(scope="session")
+def service_place() -> Iterator[Callable[[str], Place]]:
+    """name -> folders that belong to the services' user."""
+    uid, gid = os.geteuid(), os.getegid()
+    if uid == 0:
+        try:
+            account = pwd.getpwnam(SERVICE_USER)
+        except KeyError:
+            pytest.skip(f"no user {SERVICE_USER!r}: it is made by `make bootstrap`")
+        uid, gid = account.pw_uid, account.pw_gid
+    # Not pytest's own folder: that one is closed to other users.
+    root = Path(tempfile.mkdtemp(prefix="dataflow-session-"))
+    root.chmod(0o755)
+    yield lambda name: Place(root / name, uid, gid)
+    shutil.rmtree(root)
+
+
+@pytest.fixture(scope="session")
+def minio_server(service_place: Callable[[str], Place]) -> Iterator[Server]:
+    place, (port, console) = service_place("minio"), free_ports(2)
+    password_file, password = place.secret("root-password")
+    command = minio.command(
+        binary=installed(Paths.find().bin / "minio"),
+        data_dir=place.data,
+        port=port,
+        console_port=console,
+    )
+    env = minio.environment(root_user=MINIO_USER, root_password_file=password_file)
+    server = Server(host=HOST, port=port, user=MINIO_USER, password=password)
+    with place.running(
+        command, lambda: httpx.get(f"{server.url}/minio/health/ready").is_success, env
+    ):
+        yield server
+
+
+@pytest.fixture(scope="session")
+def postgres_server(service_place: Callable[[str], Place]) -> Iterator[Server]:
+    place, (port,) = service_place("postgresql"), free_ports(1)
+    home = installed(Paths.find().opt / "postgresql")
+    for name, text in postgresql.files(port=port, config_dir=place.config).items():
+        place.write(name, text)
+    password_file, password = place.secret("superuser-password")
+    place.init(postgresql.init(home=home, data_dir=place.data, password_file=password_file))
+    command = postgresql.command(home=home, config_dir=place.config, data_dir=place.data)
+    with place.running(command, lambda: is_ready(port)):
+        yield Server(host=HOST, port=port, user=postgresql.SUPERUSER, password=password)
+
+
+@pytest.fixture(scope="session")
+def elasticsearch_server(service_place: Callable[[str], Place]) -> Iterator[Server]:
+    place, (port, transport) = service_place("elasticsearch"), free_ports(2)
+    home = installed(Paths.find().opt / "elasticsearch")
+    files = elasticsearch.files(
+        http_port=port,
+        transport_port=transport,
+        data_dir=place.data,
+        logs_dir=place.logs,
+        heap=HEAP,
+    )
+    for name, text in files.items():
+        place.write(name, text)
+    password_file, password = place.secret("superuser-password")
+    env = elasticsearch.environment(config_dir=place.config, tmp_dir=place.tmp)
+    place.init(
+        elasticsearch.init(home=home, config_dir=place.config, password_file=password_file), env
+    )
+    server = Server(host=HOST, port=port, user=elasticsearch.SUPERUSER, password=password)
+    health = f"{server.url}/_cluster/health?wait_for_status=yellow&timeout=2s"
+    with place.running(
+        elasticsearch.command(home),
+        lambda: httpx.get(health, auth=(server.user, server.password), timeout=5).is_success,
+        env,
+    ):
+        yield server
