@@ -161,6 +161,7 @@ class Step:
     run: does it, with staged or published results only. Raises StepError.
     needs: names of the steps that must be done before.
     outputs: paths whose absence makes the step run again.
+    programs: names of `preflight.PROGRAMS` that must be on this machine for it to run.
     heavy: uses all cores for long (a compiler): runs alone among the heavy ones.
     doing: what the user sees while it runs, with the time that it takes at first.
     hint: what the user should do when it fails, unless the StepError says it.
@@ -171,6 +172,7 @@ class Step:
     run: Callable[[Log], None]
     needs: tuple[str, ...] = ()
     outputs: tuple[Path, ...] = ()
+    programs: tuple[str, ...] = ()
     heavy: bool = False
     doing: str = "installing"
     hint: str = ""
