@@ -1,6 +1,6 @@
 """First steps of a service, such as initdb: each runs once, before the first start."""
 
-import shutil
+import subprocess
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,8 +15,9 @@ TIMEOUT_S = 600.0
 
 
 def normalize(raw: Mapping[str, Any]) -> Any:
-    """[{command, creates, stdinFile ""}]: `creates` is a path below data/ that the step makes,
-    `stdinFile` one of `files` or `secretFiles` that it reads from its standard input."""
+    """[{command, creates, stdinFile ""}]: `creates` is the path that the step makes, below
+    data/ or config/ of the service's folder, `stdinFile` one of `files` or `secretFiles` that
+    it reads from its standard input."""
     given = raw.get("init") or []
     if given == UNKNOWN:
         return given
@@ -31,6 +32,8 @@ def _step(step: Any, field: str, raw: Mapping[str, Any]) -> Any:
     creates, stdin_file = inputs.text(step, "creates"), inputs.text(step, "stdinFile")
     if creates != UNKNOWN:
         inputs.relative_path(creates, f"{field}.creates")
+        if not creates.startswith(("data/", "config/")):
+            raise InputError(f"{field}.creates", f"{creates!r}: expected a path below data/")
     known = [raw.get("files") or {}, raw.get("secretFiles") or {}]
     if stdin_file and UNKNOWN not in (stdin_file, *known):
         if not any(stdin_file in files for files in known):
@@ -45,17 +48,17 @@ def _step(step: Any, field: str, raw: Mapping[str, Any]) -> Any:
 def run_missing(spec: Props, account: Account, folder: ServiceDirectory) -> None:
     """Runs the steps whose result is missing or unfinished. Raises ProgramError."""
     for number, step in enumerate(spec["init"]):
-        result = folder.data / step["creates"]
+        result = folder.path / step["creates"]
         # Written before a step and removed after it: a result beside it is half-made. A result
         # without it is whole, also if somebody restored it from a backup.
         unfinished = folder.path / f"init-{number}.unfinished"
         if result.exists() and not unfinished.exists():
             continue
         unfinished.touch()
-        if result.is_dir() and not result.is_symlink():
-            shutil.rmtree(result)
-        else:
-            result.unlink(missing_ok=True)
+        # As its owner: a link in its path must not lead root elsewhere.
+        subprocess.run(  # noqa: S603
+            ["/bin/rm", "-rf", "--", str(result)], cwd=folder.data, check=True, **account.popen()
+        )
         _run(step, spec, account, folder)
         if not result.exists():
             raise ProgramError(f"init[{number}]: succeeded without making {result}")

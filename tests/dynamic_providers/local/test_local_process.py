@@ -250,7 +250,7 @@ def test_a_command_can_be_the_probe(stack, server):
 
 INIT = {
     "command": ["/bin/sh", "-c", "test ! -e db && mkdir db && cat > db/secret"],
-    "creates": "db",
+    "creates": "data/db",
     "stdinFile": "password",
 }
 
@@ -331,7 +331,7 @@ def test_a_folder_that_the_service_user_cannot_enter_is_named(make_stack, server
         ({"environment": {"A B": ""}}, "'A B'"),
         ({"stopSignal": "KILLALL"}, "stopSignal: 'KILLALL'"),
         ({"readiness": {"kind": "ping"}}, "readiness.kind: 'ping': expected one of command"),
-        ({"init": [{"command": ["x"], "creates": "/x"}]}, "init[0].creates"),
+        ({"init": [{"command": ["x"], "creates": "files.json"}]}, "init[0].creates"),
         ({"init": [{**INIT, "stdinFile": "nowhere"}]}, "init[0].stdinFile: 'nowhere'"),
         ({"stopTimeoutS": 0}, "stopTimeoutS: 0"),
     ],

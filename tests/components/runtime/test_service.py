@@ -1,0 +1,46 @@
+"""Descriptions of services and jobs: what is refused, and what ports become."""
+
+import pytest
+
+from components.runtime.service import Endpoint, Job, Readiness, Service
+
+RUN = {"name": "web", "command": ("serve",)}
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        ({"name": "Web"}, "service 'Web': name"),
+        ({"command": ()}, "service 'web': command"),
+        ({"ports": {"http": 70000}}, "port http 70000"),
+        ({"ports": {"a": 1, "b": 1}}, "used twice"),
+        ({"files": {"x": ""}, "secret_files": {"x": ""}}, "'x': is in files and secret_files"),
+        ({"stop_timeout_s": 0}, "stop_timeout_s 0"),
+    ],
+)
+def test_a_wrong_service_is_refused(change, text):
+    with pytest.raises(ValueError, match=text):
+        Service(**{**RUN, **change})
+
+
+@pytest.mark.parametrize(
+    ("given", "text"),
+    [
+        ({"kind": "ping"}, "expected one of http, tcp, command"),
+        ({"kind": "http"}, "expected a url"),
+        ({"kind": "tcp", "port": 1, "url": "http://x"}, "expected a port and no other"),
+        ({"kind": "tcp", "port": 1, "timeout_s": 0}, "timeout_s 0"),
+    ],
+)
+def test_a_wrong_probe_is_refused(given, text):
+    with pytest.raises(ValueError, match=text):
+        Readiness(**given)
+
+
+def test_a_wrong_job_is_refused():
+    with pytest.raises(ValueError, match="job 'seed': timeout_s 0"):
+        Job(name="seed", command=("x",), timeout_s=0)
+
+
+def test_an_endpoint_has_a_url():
+    assert Endpoint(host="127.0.0.1", port=32010, scheme="grpc").url == "grpc://127.0.0.1:32010"
