@@ -1,0 +1,1 @@
+"""Superset: databases, datasets, charts and dashboards."""

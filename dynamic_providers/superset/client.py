@@ -1,0 +1,107 @@
+"""Calls to Superset's REST API v1.
+
+https://superset.apache.org/docs/api
+"""
+
+import time
+from collections.abc import Generator
+from typing import Any, Final
+from uuid import UUID, uuid5
+
+import httpx
+
+from dynamic_providers.api import ApiClient, ApiError, Session, SessionAuth
+from dynamic_providers.handler import UNKNOWN, InputError, Props
+
+API = "/api/v1"
+ADMIN = "admin"
+SECRET_NAME = "superset-admin"  # noqa: S105
+SESSION_S = 600.0  # the access token lives 15 minutes
+# Identity of every object: UUIDv5 of its logical name in this namespace. Never change it.
+NAMESPACE: Final = UUID("7f0c2bd5-7a0e-5c39-9d3b-0d6a3f8f2c11")
+
+
+class BrowserAuth(SessionAuth):
+    """What a browser has: a token, and for writes a CSRF token with its session cookie."""
+
+    def __init__(self, base_url: str, user: str, password: str) -> None:
+        super().__init__()
+        self._base_url = base_url
+        self._body = {"username": user, "password": password, "provider": "db", "refresh": True}
+
+    def log_in(self) -> Generator[httpx.Request, httpx.Response, Session | None]:
+        login = yield httpx.Request(
+            "POST", f"{self._base_url}{API}/security/login", json=self._body
+        )
+        if not self._accepted(login):
+            return None
+        bearer = {"Authorization": f"Bearer {login.json()['access_token']}"}
+        csrf = yield httpx.Request(
+            "GET", f"{self._base_url}{API}/security/csrf_token/", headers=bearer
+        )
+        if not self._accepted(csrf):
+            return None
+        headers = {
+            **bearer,
+            "X-CSRFToken": str(csrf.json()["result"]),
+            # The CSRF token is only valid with the cookie of the same answer.
+            "Cookie": "; ".join(f"{name}={value}" for name, value in csrf.cookies.items()),
+            "Referer": self._base_url,
+        }
+        return Session(headers=headers, ends_at_s=time.monotonic() + SESSION_S)
+
+    @staticmethod
+    def _accepted(answer: httpx.Response) -> bool:
+        if answer.status_code == 404:
+            # Passed on, it would read as "the object is gone".
+            path = answer.request.url.path
+            raise ApiError("superset", answer.request.method, path, 404, "not Superset?")
+        return answer.is_success
+
+
+class SupersetClient:
+    """One Superset, as one user. Thread-safe."""
+
+    def __init__(self, base_url: str, password: str, *, user: str = ADMIN) -> None:
+        self.api = ApiClient(
+            "superset",
+            base_url,
+            auth=BrowserAuth(base_url, user, password),
+            secrets=(password,),
+        )
+
+    def send(self, method: str, path: str, body: Any = None, **params: Any) -> Any:
+        """JSON of the answer, or None for 404."""
+        return self.api.send(method, API + path, body, params=params or None)
+
+    def require(self, method: str, path: str, body: Any = None) -> Any:
+        """JSON of the answer; a 404 is an error."""
+        return self.api.require(method, API + path, body)
+
+    def number(self, kind: str, uuid: str) -> int | None:
+        """The id under which this server keeps the object; PUT and DELETE know no other.
+        kind: database, dataset, chart or dashboard."""
+        rison = f"(columns:!(id),filters:!((col:uuid,opr:eq,value:'{UUID(uuid)}')))"
+        found = self.api.require("GET", f"{API}/{kind}/", params={"q": rison})["result"]
+        return int(found[0]["id"]) if found else None
+
+    def number_of(self, kind: str, uuid: str, field: str) -> int:
+        """As `number`, for an object that an input refers to: InputError if there is none."""
+        found = self.number(kind, uuid)
+        if found is None:
+            raise InputError(field, f"{uuid}: Superset has no such {kind}")
+        return found
+
+    def get(self, kind: str, uuid: str) -> Props | None:
+        """The object as the server shows it, with its `id`."""
+        number = self.number(kind, uuid)
+        answer = None if number is None else self.send("GET", f"/{kind}/{number}")
+        return None if answer is None else dict(answer["result"])
+
+    def close(self) -> None:
+        self.api.close()
+
+
+def identity(kind: str, name: str) -> str:
+    """UUID of the object that the platform calls `name`; UNKNOWN as long as the name is."""
+    return UNKNOWN if UNKNOWN in name else str(uuid5(NAMESPACE, f"{kind}/{name}"))
