@@ -4,8 +4,6 @@ from collections.abc import Mapping
 from typing import Any
 
 import pulumi
-from components.presentation.superset import Superset, SupersetArgs
-from components.runtime.service import Runtime
 
 from components.context import Context
 from components.ingestion.airbyte import Airbyte, AirbyteArgs
@@ -15,11 +13,13 @@ from components.ingestion.shop import Shop, ShopArgs
 from components.observability.metrics import Metrics, MetricsArgs
 from components.options import child_of
 from components.presentation.dashboards import Dashboards, DashboardsArgs
+from components.presentation.superset import Superset, SupersetArgs
 from components.processing.datasets import Datasets, DatasetsArgs
 from components.processing.dremio import STORE_USER as DREMIO_STORE_USER
 from components.processing.dremio import Dremio, DremioArgs
 from components.processing.pipeline import Pipeline, PipelineArgs
 from components.processing.reflections import Reflections, ReflectionsArgs
+from components.runtime.service import Runtime
 from components.security.credentials import Credentials
 from components.storage.object_store import Access, ObjectStore, ObjectStoreArgs
 from components.storage.postgres import Postgres, PostgresArgs
@@ -124,6 +124,7 @@ class Platform(pulumi.ComponentResource):
             "dremio",
             DremioArgs(
                 context=context,
+                flow=flow,
                 object_store=store,
             ),
             inside,

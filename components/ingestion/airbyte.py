@@ -4,14 +4,13 @@ On the process runtime it is the embedded, API-compatible engine (docs/compatibi
 """
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import pulumi
-from components.runtime.service import Endpoint, Readiness, RunningService, Service
 
 from components.context import Context
+from components.runtime.service import Endpoint, Readiness, RunningService, Service
 from components.storage.postgres import Postgres
 from components.storage.search import LOG_WRITER, Search
 from dynamic_providers.endpoints import HOST, port
@@ -22,12 +21,9 @@ DATABASE = "airbyte"
 
 @dataclass(frozen=True, kw_only=True)
 class AirbyteArgs:
-    """connectors: Docker repository of a connector -> its command on this machine."""
-
     context: Context
     postgres: Postgres
     search: Search
-    connectors: Mapping[str, tuple[str, ...]]
 
 
 class Airbyte(pulumi.ComponentResource):
@@ -88,7 +84,11 @@ def _config(args: AirbyteArgs, directory: Path) -> dict[str, object]:
                 "passwordFile": str(config / "logs-password"),
             }
         },
-        "connectors": {repository: list(cmd) for repository, cmd in args.connectors.items()},
+        "connectors": {
+            "airbyte/source-faker": [
+                str(args.context.runtime.installed("source-faker") / "bin" / "source-faker")
+            ]
+        },
         "workDir": str(directory / "data"),
         "authEnabled": True,
     }

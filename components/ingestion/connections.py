@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import pulumi
-from components.runtime.service import Endpoint
-from dynamic_providers.airbyte.resources import Connection, Destination, Sync
-from dynamic_providers.airbyte.resources import Source as AirbyteSource
 
 from components.context import Context
 from components.options import child_of
+from components.runtime.service import Endpoint
+from dynamic_providers.airbyte.resources import Connection, Destination, Sync
+from dynamic_providers.airbyte.resources import Source as AirbyteSource
 from flow.derive import BUCKET, connection_stream, landing_prefix
 from flow.model import DataFlow, FileFormat, Source
 
@@ -97,6 +97,7 @@ class Connections(pulumi.ComponentResource):
             source_id=airbyte_source.source_id,
             destination_id=destination.destination_id,
             streams=[connection_stream(stream) for stream in args.flow.streams_of(source.name)],
+            destination_type="s3",
             schedule={"scheduleType": "manual"},  # the pipeline syncs before it transforms
             opts=child_of(self, depends_on=[airbyte_source, destination]),
         )

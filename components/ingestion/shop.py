@@ -7,10 +7,10 @@ import json
 from dataclasses import dataclass
 
 import pulumi
-from components.runtime.service import Job
 
 from components.context import Context
 from components.ingestion.connections import SourceSystem
+from components.runtime.service import Job
 from components.storage.postgres import Postgres
 
 DATABASE = "shop"

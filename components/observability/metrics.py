@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import pulumi
-from components.runtime.service import Endpoint, Readiness, Service
 
 from components.context import Context
+from components.runtime.service import Endpoint, Readiness, Service
 from dynamic_providers.endpoints import HOST, port
 from services.prometheus import config as prometheus_config
 from services.prometheus.config import Scrape

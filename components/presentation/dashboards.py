@@ -9,15 +9,17 @@ from dataclasses import dataclass
 from typing import Any
 
 import pulumi
-from components.runtime.service import Endpoint
 
 from components.context import Context
 from components.options import child_of
 from components.processing.dremio import ADMIN
+from components.runtime.service import Endpoint
 from dynamic_providers.superset import resources as superset
 from flow.model import Chart, Dashboard, DataFlow
 
 DATABASE = "Dremio"
+SERIES_ROWS = 10_000
+TABLE_ROWS = 100
 _VIZ_TYPES = {
     "big_number": "big_number_total",
     "line": "echarts_timeseries_line",
@@ -85,6 +87,7 @@ class Dashboards(pulumi.ComponentResource):
                 dataset_uuid=datasets[chart.dataset].uuid,
                 viz_type=_VIZ_TYPES[chart.kind],
                 params=chart_params(chart),
+                query_context=chart_query(chart),
                 opts=child_of(self, depends_on=[datasets[chart.dataset]]),
             )
             for chart in board.charts
@@ -95,10 +98,7 @@ class Dashboards(pulumi.ComponentResource):
             title=board.title,
             published=True,
             rows=[
-                [
-                    {"chart": charts[chart.name].uuid, "name": chart.name, "width": chart.width}
-                    for chart in row
-                ]
+                [{"chart": charts[chart.name].uuid, "width": chart.width} for chart in row]
                 for row in board.rows
             ],
             opts=child_of(self, depends_on=list(charts.values())),
@@ -114,21 +114,45 @@ def _uri(args: DashboardsArgs) -> pulumi.Output[str]:
 
 
 def chart_params(chart: Chart) -> dict[str, Any]:
-    """Superset's form data of a chart (its `params`)."""
-    metric = {"expressionType": "SQL", "sqlExpression": chart.metric, "label": chart.name}
+    """Superset's form data of a chart: what its editor shows."""
     if chart.kind == "table":
         return {
             "query_mode": "raw",
             "all_columns": list(chart.columns),
-            "row_limit": 100,
+            "row_limit": TABLE_ROWS,
             "order_by_cols": [],
         }
     if chart.kind == "big_number":
-        return {"metric": metric}
+        return {"metric": _metric(chart)}
     return {
         "x_axis": chart.dimension,
-        "metrics": [metric],
+        "metrics": [_metric(chart)],
         "groupby": [],
-        "row_limit": 10000,
+        "row_limit": SERIES_ROWS,
         "truncate_metric": True,
     }
+
+
+def chart_query(chart: Chart) -> dict[str, Any]:
+    """Superset's query context: what the data API, reports and cache warm-up run."""
+    query: dict[str, Any]
+    if chart.kind == "table":
+        query = {"columns": list(chart.columns), "metrics": [], "row_limit": TABLE_ROWS}
+    elif chart.kind == "big_number":
+        query = {"columns": [], "metrics": [_metric(chart)]}
+    else:
+        query = {
+            "columns": [chart.dimension],
+            "metrics": [_metric(chart)],
+            "row_limit": SERIES_ROWS,
+        }
+    return {
+        "force": False,
+        "queries": [{"filters": [], "extras": {}, "orderby": [], **query}],
+        "result_format": "json",
+        "result_type": "full",
+    }
+
+
+def _metric(chart: Chart) -> dict[str, str]:
+    return {"expressionType": "SQL", "sqlExpression": chart.metric, "label": chart.name}

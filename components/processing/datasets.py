@@ -8,13 +8,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import pulumi
-from dynamic_providers.dremio.resources import PhysicalDataset, View
 
 from components.options import child_of
+from dynamic_providers.dremio.resources import PhysicalDataset, View
 from flow.derive import bronze_view, dremio_format, physical_dataset
 from flow.model import DataFlow
-
-HOUR_MS = 3_600_000
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,23 +9,26 @@ import json
 from dataclasses import dataclass
 
 import pulumi
-from components.runtime.service import Endpoint, Readiness, RunningService, Service
-from dynamic_providers.dremio.resources import FirstUser, Source, Space
 
 from components.context import Context
 from components.options import child_of
+from components.runtime.service import Endpoint, Readiness, RunningService, Service
 from components.storage.object_store import ObjectStore
+from dynamic_providers.dremio.resources import FirstUser, Source, Space
+from dynamic_providers.dremio.source import minio_config
 from dynamic_providers.endpoints import HOST, port
 from flow.derive import BUCKET, LAKE
-from flow.model import Layer
+from flow.model import DataFlow, Layer
 
 ADMIN = "admin"
 STORE_USER = "dremio"
+HOUR_MS = 3_600_000
 
 
 @dataclass(frozen=True, kw_only=True)
 class DremioArgs:
     context: Context
+    flow: DataFlow
     object_store: ObjectStore
 
 
@@ -50,9 +53,10 @@ class Dremio(pulumi.ComponentResource):
         )
         self.lake = Source(
             f"{name}-source-{LAKE}",
-            source_name=LAKE,
+            name=LAKE,
             type="S3",
-            config=_s3_config(args),
+            config=_lake_config(args),
+            policy=_refresh_policy(args.flow),
             opts=child_of(
                 self,
                 depends_on=[
@@ -65,7 +69,7 @@ class Dremio(pulumi.ComponentResource):
         self.spaces = {
             layer: Space(
                 f"{name}-space-{layer}",
-                space_name=layer.value,
+                name=layer.value,
                 opts=child_of(self, depends_on=[first_user]),
             )
             for layer in Layer
@@ -95,20 +99,19 @@ def _service(args: DremioArgs) -> Service:
     )
 
 
-def _s3_config(args: DremioArgs) -> dict[str, pulumi.Input[object]]:
-    """Settings that make Dremio's S3 source work with MinIO (Dremio documentation, "MinIO")."""
+def _lake_config(args: DremioArgs) -> dict[str, object]:
     endpoint = args.object_store.endpoint
+    secret = args.context.credentials.secret(f"minio-{STORE_USER}")
+    settings = minio_config(f"{endpoint.host}:{endpoint.port}", STORE_USER, secret, [BUCKET])
+    # The bucket is the source's root, so that paths begin with the layer.
+    return {**settings, "rootPath": f"/{BUCKET}", "defaultCtasFormat": "PARQUET"}
+
+
+def _refresh_policy(flow: DataFlow) -> dict[str, object]:
+    """Dremio keeps the policy with the source: all its tables share the shortest period."""
+    hours = min((reflection.refresh_hours for reflection in flow.reflections), default=1)
     return {
-        "credentialType": "ACCESS_KEY",
-        "accessKey": STORE_USER,
-        "accessSecret": args.context.credentials.secret(f"minio-{STORE_USER}"),
-        "secure": False,
-        "rootPath": f"/{BUCKET}",
-        "compatibilityMode": True,
-        "defaultCtasFormat": "PARQUET",
-        "propertyList": [
-            {"name": "fs.s3a.path.style.access", "value": "true"},
-            {"name": "fs.s3a.endpoint", "value": f"{endpoint.host}:{endpoint.port}"},
-            {"name": "dremio.s3.compat", "value": "true"},
-        ],
+        "accelerationActivePolicyType": "PERIOD",
+        "accelerationRefreshPeriodMs": hours * HOUR_MS,
+        "accelerationGracePeriodMs": 3 * hours * HOUR_MS,
     }

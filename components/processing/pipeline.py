@@ -13,11 +13,11 @@ from typing import Any
 
 import pulumi
 import yaml
-from components.runtime.service import Job, Readiness, RunningService, Service
 
 from components.context import Context
 from components.ingestion.airbyte import CLIENT_ID, Airbyte
 from components.processing.dremio import ADMIN, Dremio
+from components.runtime.service import Job, Readiness, RunningService, Service
 from components.security.credentials import Credentials
 from components.storage.postgres import Postgres
 from dynamic_providers.endpoints import HOST, port, url
@@ -32,14 +32,13 @@ BUILD_TIMEOUT_S = 2 * 3600  # specification, "Performance Benchmarks": dbt, larg
 
 @dataclass(frozen=True, kw_only=True)
 class PipelineArgs:
-    """dbt: the dbt command. sources_ready: after which every dbt source can be read."""
+    """sources_ready: after which every dbt source can be read."""
 
     context: Context
     flow: DataFlow
     postgres: Postgres
     airbyte: Airbyte
     dremio: Dremio
-    dbt: Path
     sources_ready: Sequence[pulumi.Resource]
 
 
@@ -139,7 +138,7 @@ def _config(args: PipelineArgs, directory: Path) -> dict[str, Any]:
             ],
         },
         "dbt": {
-            "executable": str(args.dbt),
+            "executable": str(args.context.runtime.installed("dbt") / "bin" / "dbt"),
             "projectDir": str(DBT_PROJECT),
             "sourcesDir": str(config / "dbt-sources"),
             "workDir": str(directory / "data"),

@@ -11,10 +11,10 @@ from typing import Any
 
 import pulumi
 import pulumi_minio as minio
-from components.runtime.service import Endpoint, Readiness, Service
 
 from components.context import Context
 from components.options import child_of
+from components.runtime.service import Endpoint, Readiness, Service
 from dynamic_providers.endpoints import HOST, port
 from flow.derive import BUCKET
 from services.minio import config as minio_config

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 import pulumi
 import pulumi_postgresql as postgresql
-from components.runtime.service import Endpoint, Readiness, Service
 
 from components.context import Context
 from components.options import child_of
+from components.runtime.service import Endpoint, Readiness, Service
 from dynamic_providers.endpoints import port
 from services.postgresql import config as postgresql_config
 from services.postgresql.config import SUPERUSER

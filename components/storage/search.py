@@ -9,10 +9,10 @@ from dataclasses import dataclass
 
 import pulumi
 import pulumi_elasticstack as elasticstack
-from components.runtime.service import Endpoint, Readiness, Service
 
 from components.context import Context
 from components.options import child_of
+from components.runtime.service import Endpoint, Readiness, Service
 from dynamic_providers.endpoints import HOST, port
 from services.elasticsearch import config as elasticsearch_config
 from services.elasticsearch.config import SUPERUSER

@@ -1,0 +1,74 @@
+"""Superset: the server of dashboards, with its metadata in PostgreSQL."""
+
+from dataclasses import dataclass
+
+import pulumi
+
+from components.context import Context
+from components.runtime.service import Endpoint, Readiness, RunningService, Service
+from components.storage.postgres import Postgres
+from dynamic_providers.endpoints import HOST, port
+from services.superset import config as superset_config
+
+ADMIN = "admin"
+DATABASE = "superset"
+FIRST_START_S = 300  # migrations and permissions of an empty metadata database
+
+
+@dataclass(frozen=True, kw_only=True)
+class SupersetArgs:
+    context: Context
+    postgres: Postgres
+
+
+class Superset(pulumi.ComponentResource):
+    endpoint: Endpoint
+    service: RunningService
+
+    def __init__(
+        self, name: str, args: SupersetArgs, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
+        super().__init__("dataflow:presentation:Superset", name, None, opts)
+        self.service = args.context.runtime.service(
+            _service(args), parent=self, depends_on=[args.postgres.databases[DATABASE]]
+        )
+        self.endpoint = self.service.endpoints["http"]
+        self.register_outputs({"url": self.endpoint.url})
+
+
+def _service(args: SupersetArgs) -> Service:
+    runtime = args.context.runtime
+    secret = args.context.credentials.secret
+    directory = runtime.directory("superset")
+    config, data = directory / "config", directory / "data"
+    http_port = port("superset", args.context.port_offset)
+    return Service(
+        name="superset",
+        command=superset_config.command(runtime.installed("superset")),
+        environment=superset_config.environment(config_dir=config, data_dir=data),
+        files=superset_config.files(
+            port=http_port,
+            metadata={
+                "host": args.postgres.endpoint.host,
+                "port": args.postgres.endpoint.port,
+                "dbname": DATABASE,
+                "user": DATABASE,
+                "passwordFile": str(config / "database-password"),
+            },
+            secret_key_file=config / "secret-key",
+            admin_user=ADMIN,
+            admin_password_file=config / "admin-password",
+            data_dir=data,
+        ),
+        secret_files={
+            "admin-password": secret("superset-admin"),
+            "database-password": secret(f"postgres-{DATABASE}"),
+            "secret-key": secret("superset-secret-key"),
+        },
+        ports={"http": http_port},
+        readiness=Readiness(
+            kind="http",
+            url=f"http://{HOST}:{http_port}{superset_config.READY_PATH}",
+            timeout_s=FIRST_START_S,
+        ),
+    )

@@ -1,0 +1,118 @@
+"""The platform under the engine's mocks: what is declared, and what one Stream brings."""
+
+import dataclasses
+import json
+from collections import Counter
+from pathlib import Path
+
+import pulumi
+import pytest
+
+from components.runtime.process import ProcessRuntime
+from flow.commerce import FLOW
+from flow.model import DataFlow, Stream, SyncMode
+from settings import Settings
+
+PRODUCTS = Stream(
+    source="postgres",
+    name="products",
+    dataset="shop_products",
+    sync_mode=SyncMode.FULL_REFRESH_OVERWRITE,
+)
+WITH_THIRD_TABLE = dataclasses.replace(FLOW, streams=(*FLOW.streams, PRODUCTS))
+
+
+class Recorder(pulumi.runtime.Mocks):
+    """Keeps every registration: name -> (type, inputs)."""
+
+    def __init__(self) -> None:
+        self.resources: dict[str, tuple[str, dict]] = {}
+
+    def new_resource(self, args: pulumi.runtime.MockResourceArgs):
+        assert args.name not in self.resources, f"{args.name} is declared twice"
+        self.resources[args.name] = (args.typ, args.inputs)
+        return f"{args.name}-id", {**args.inputs, **COMPUTED.get(args.typ, {})}
+
+    def call(self, args: pulumi.runtime.MockCallArgs):
+        raise AssertionError(f"unexpected call of {args.token}")
+
+
+COMPUTED: dict[str, dict] = {}
+
+
+def declared(flow: DataFlow, tmp_path: Path, *, preview: bool = False) -> dict:
+    """All resources that the program declares for `flow`."""
+    from components.platform import Platform
+
+    recorder = Recorder()
+    pulumi.runtime.set_mocks(recorder, project="dataflow", stack="test", preview=preview)
+    settings = Settings(
+        stack="test",
+        runtime="process",
+        port_offset=0,
+        keep_data=False,
+        shop_orders=1500,
+        flow="flow.commerce:FLOW",
+    )
+
+    @pulumi.runtime.test
+    def program() -> None:
+        Platform(
+            "platform",
+            settings=settings,
+            flow=flow,
+            runtime=ProcessRuntime("runtime", stack_dir=tmp_path, user="", keep_data=False),
+            seed=pulumi.Output.secret("a seed that only this test knows"),
+        )
+
+    program()
+    return recorder.resources
+
+
+@pytest.mark.parametrize("preview", [True, False])
+def test_every_layer_is_declared(tmp_path, preview):
+    resources = declared(FLOW, tmp_path, preview=preview)
+    kinds = Counter(kind for kind, _inputs in resources.values())
+    assert kinds["minio:index/s3Bucket:S3Bucket"] == 1
+    assert kinds["postgresql:index/database:Database"] == 4
+    assert kinds["elasticstack:index/indexTemplate:IndexTemplate"] == 1
+    assert kinds["pulumi-python:dynamic/dataflow/airbyte:Connection"] == len(FLOW.sources)
+    assert kinds["pulumi-python:dynamic/dataflow/dremio:PhysicalDataset"] == len(FLOW.streams)
+    assert kinds["pulumi-python:dynamic/dataflow/superset:Dashboard"] == len(FLOW.dashboards)
+    services = {
+        inputs["name"] for kind, inputs in resources.values() if kind.endswith("local:Process")
+    }
+    assert services == {
+        "airbyte",
+        "dremio",
+        "elasticsearch",
+        "minio",
+        "pipeline",
+        "postgres",
+        "prometheus",
+        "superset",
+    }
+
+
+def test_a_third_table_is_one_stream(tmp_path):
+    before = declared(FLOW, tmp_path)
+    after = declared(WITH_THIRD_TABLE, tmp_path)
+    assert sorted(set(after) - set(before)) == [
+        "datasets-bronze-shop_products",
+        "datasets-postgres-products",
+    ]
+    changed = {name for name in before if before[name] != after[name]}
+    assert changed == {
+        "connections-postgres",
+        "connections-postgres-first-sync",
+        "dbt-build-run",
+        "pipeline-process",
+    }
+    streams = [s["name"] for s in after["connections-postgres"][1]["streams"]]
+    assert streams == ["customers", "orders", "products"]
+    dataset = after["datasets-postgres-products"][1]
+    assert dataset["path"] == ["lake", "bronze", "postgres", "products"]
+    sources = after["pipeline-process"][1]["files"]["dbt-sources/sources.yml"]
+    assert "name: shop_products" in sources
+    config = json.loads(after["pipeline-process"][1]["files"]["pipeline.json"])
+    assert ["lake", "bronze", "postgres", "products"] in config["dremio"]["datasets"]

@@ -1,0 +1,358 @@
+"""The whole platform by the real engine: up, use it as the specification does, drift, destroy.
+
+One stack serves all tests of this module, in their order: each deploys nothing but what it
+changes itself, and leaves the stack as it found it.
+"""
+
+import json
+import os
+import random
+import re
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from minio import Minio
+from pyarrow import flight
+
+from dynamic_providers.credentials import derive
+from dynamic_providers.endpoints import HOST, PORTS, port
+from flow.commerce import FLOW
+from tools.paths import Paths, engine_environment
+from tools.stack import Stack
+
+pytestmark = [pytest.mark.engine, pytest.mark.service, pytest.mark.timeout(1800)]
+
+ORDERS = 2000
+CREDENTIALS = (
+    "airbyte-client",
+    "dremio-admin",
+    "elasticsearch-airbyte-logs",
+    "elasticsearch-superuser",
+    "minio-airbyte",
+    "minio-dremio",
+    "minio-root",
+    "postgres-airbyte",
+    "postgres-airbyte_reader",
+    "postgres-pipeline",
+    "postgres-shop",
+    "postgres-superset",
+    "postgres-superuser",
+    "superset-admin",
+    "superset-secret-key",
+)
+
+
+class Deployed:
+    """A deployed stack and how tests talk to it."""
+
+    def __init__(self, stack: Stack, offset: int) -> None:
+        self.stack = stack
+        self.offset = offset
+        self.seed = stack.answer("config", "get", "dataflow:seed").strip()
+        self.output = ""  # everything that pulumi printed
+
+    def pulumi(self, *arguments: str, expect: int = 0) -> str:
+        done = subprocess.run(
+            [self.stack.paths.bin / "pulumi", *arguments, "--stack", self.stack.name],
+            cwd=self.stack.paths.root,
+            env=engine_environment(self.stack.paths),
+            capture_output=True,
+            text=True,
+        )
+        self.output += done.stdout + done.stderr
+        assert done.returncode == expect, f"pulumi {arguments}:\n{done.stdout}\n{done.stderr}"
+        return done.stdout
+
+    def up(self) -> None:
+        self.pulumi("up", "--yes", "--skip-preview")
+
+    def changes(self) -> dict[str, list[str]]:
+        """dict name of a resource that a preview would change -> its changed properties."""
+        steps = json.loads(self.pulumi("preview", "--json"))["steps"]
+        return {
+            step["urn"].rpartition("::")[2]: sorted(step.get("detailedDiff") or {step["op"]: 0})
+            for step in steps
+            if step["op"] != "same" and "dataflow:" not in step["urn"].rpartition("$")[2]
+        }
+
+    def password(self, credential: str) -> str:
+        return derive(self.seed, credential)
+
+    def url(self, service: str) -> str:
+        return f"http://{HOST}:{port(service, self.offset)}"
+
+
+def free_offset() -> int:
+    """A port offset at which every port of a stack is free."""
+    for _ in range(100):
+        offset = random.randrange(1000, 20000, 10)
+        if all(_is_free(port(service, offset)) for service in PORTS):
+            return offset
+    raise AssertionError("no free port offset")
+
+
+def _is_free(number: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex((HOST, number)) != 0
+
+
+@pytest.fixture(scope="module")
+def deployed() -> Iterator[Deployed]:
+    paths = Paths.find()
+    if not (paths.bin / "pulumi").exists():
+        pytest.skip("the engine is not installed: run bin/dataflow bootstrap")
+    stack = Stack(name=f"test-{os.getpid()}", paths=paths)
+    offset = free_offset()
+    try:
+        stack.create()
+        stack.answer("config", "set", "portOffset", str(offset))
+        stack.answer("config", "set", "shopOrders", str(ORDERS))
+        deployed = Deployed(stack, offset)
+        deployed.up()
+        yield deployed
+    finally:
+        if stack.exists:
+            stack.pulumi("destroy", "--yes", "--skip-preview")
+            stack.answer("stack", "rm", "--yes", "--force")
+        stack.config_file.unlink(missing_ok=True)
+
+
+def flight_rows(deployed: Deployed, sql: str) -> list[dict]:
+    """The specification's snippet, "Arrow Flight API", with the token passed on."""
+    client = flight.FlightClient(f"grpc://{HOST}:{port('dremio-flight', deployed.offset)}")
+    token = client.authenticate_basic_token("admin", deployed.password("dremio-admin"))
+    options = flight.FlightCallOptions(headers=[token])
+    descriptor = flight.FlightDescriptor.for_command(sql.encode())
+    info = client.get_flight_info(descriptor, options)
+    return client.do_get(info.endpoints[0].ticket, options).read_all().to_pylist()
+
+
+def test_gold_is_served_through_flight(deployed):
+    rows = flight_rows(deployed, "SELECT * FROM gold.customer_metrics LIMIT 1000")
+    assert rows and rows[0]["lifetime_value"] > 0
+    [daily] = flight_rows(deployed, "SELECT SUM(daily_revenue) AS r FROM gold.fct_daily_revenue")
+    [orders] = flight_rows(
+        deployed, "SELECT SUM(amount) AS r FROM gold.fct_orders WHERE status = 'completed'"
+    )
+    assert float(daily["r"]) == pytest.approx(float(orders["r"]))
+
+
+def test_nothing_changes_after_up(deployed):
+    deployed.pulumi("preview", "--expect-no-changes")
+    deployed.pulumi("refresh", "--preview-only", "--run-program", "--expect-no-changes")
+
+
+def airbyte(deployed: Deployed) -> httpx.Client:
+    answer = httpx.post(
+        deployed.url("airbyte") + "/api/public/v1/applications/token",
+        json={
+            "client_id": "dataflow",
+            "client_secret": deployed.password("airbyte-client"),
+            "grant_type": "client_credentials",
+        },
+    )
+    token = answer.raise_for_status().json()["access_token"]
+    return httpx.Client(
+        base_url=deployed.url("airbyte"), headers={"Authorization": f"Bearer {token}"}, timeout=60
+    )
+
+
+def test_the_specifications_airbyte_calls_work(deployed):
+    with airbyte(deployed) as api:
+        connections = api.get("/api/public/v1/connections").json()["data"]
+        [postgres] = [c for c in connections if c["name"] == "postgres"]
+        started = api.post(
+            "/api/v1/connections/sync", json={"connectionId": postgres["connectionId"]}
+        ).json()["job"]
+        deadline = time.monotonic() + 120
+        while True:
+            job = api.post("/api/v1/jobs/get", json={"id": str(started["id"])}).json()["job"]
+            if job["status"] not in ("pending", "running", "incomplete"):
+                break
+            assert time.monotonic() < deadline, job
+            time.sleep(0.2)
+        assert job["status"] == "succeeded"
+
+
+def test_the_specifications_sql_call_works(deployed):
+    login = {"userName": "admin", "password": deployed.password("dremio-admin")}
+    with httpx.Client(base_url=deployed.url("dremio"), timeout=60) as api:
+        token = api.post("/apiv2/login", json=login).json()["token"]
+        api.headers["Authorization"] = f"Bearer {token}"
+        job = api.post("/api/v3/sql", json={"sql": "SELECT COUNT(*) FROM gold.fct_orders"}).json()
+        deadline = time.monotonic() + 60
+        while api.get(f"/api/v3/job/{job['id']}").json()["jobState"] != "COMPLETED":
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        [row] = api.get(f"/api/v3/job/{job['id']}/results").json()["rows"]
+    assert list(row.values())[0] > ORDERS / 2
+
+
+def test_the_specifications_log_search_works(deployed):
+    query = {
+        "query": {
+            "bool": {
+                "filter": [
+                    {"range": {"timestamp": {"gte": "now-1h"}}},
+                    {"term": {"level": "INFO"}},
+                ]
+            }
+        },
+        "aggs": {"by_service": {"terms": {"field": "service"}}},
+    }
+    answer = httpx.post(
+        deployed.url("elasticsearch") + "/airbyte-logs-*/_search",
+        json=query,
+        auth=("elastic", deployed.password("elasticsearch-superuser")),
+    )
+    found = answer.raise_for_status().json()
+    assert found["hits"]["total"]["value"] > 0
+    assert found["aggregations"]["by_service"]["buckets"]
+    assert re.match(r"airbyte-logs-\d{4}\.\d\d\.\d\d\Z", found["hits"]["hits"][0]["_index"])
+
+
+def test_the_lake_has_the_specifications_paths(deployed):
+    store = Minio(
+        f"{HOST}:{port('minio', deployed.offset)}",
+        access_key="minio-root",
+        secret_key=deployed.password("minio-root"),
+        secure=False,
+    )
+    names = [str(o.object_name) for o in store.list_objects("datalake", recursive=True)]
+    for table in ("customers", "orders"):
+        pattern = rf"bronze/postgres/{table}/date=\d{{4}}-\d\d-\d\d/.+\.parquet"
+        assert any(re.fullmatch(pattern, name) for name in names), names
+    assert any(name.startswith("silver/") for name in names)
+    assert any(name.startswith("gold/") for name in names)
+
+
+def test_the_dashboard_shows_numbers(deployed):
+    with httpx.Client(base_url=deployed.url("superset"), timeout=120) as api:
+        login = {
+            "username": "admin",
+            "password": deployed.password("superset-admin"),
+            "provider": "db",
+            "refresh": True,
+        }
+        token = api.post("/api/v1/security/login", json=login).json()["access_token"]
+        api.headers["Authorization"] = f"Bearer {token}"
+        [board] = FLOW.dashboards
+        charts = api.get(f"/api/v1/dashboard/{board.slug}/charts").json()["result"]
+        assert {chart["slice_name"] for chart in charts} == {c.name for c in board.charts}
+        for chart in charts:
+            data = api.get(f"/api/v1/chart/{chart['id']}/data/").json()
+            assert data["result"][0]["rowcount"] > 0, chart["slice_name"]
+
+
+def test_a_query_uses_a_reflection(deployed):
+    sql = "SELECT order_date, SUM(amount) AS revenue FROM gold.fct_orders GROUP BY order_date"
+    assert flight_rows(deployed, sql)
+    [last] = flight_rows(
+        deployed,
+        "SELECT accelerated FROM sys.jobs_recent WHERE query LIKE '%AS revenue%' "
+        "AND query NOT LIKE '%jobs_recent%' ORDER BY submitted_ts DESC LIMIT 1",
+    )
+    assert str(last["accelerated"]).lower() == "true"
+
+
+def test_a_bucket_policy_deleted_by_hand_is_the_only_drift(deployed):
+    store = Minio(
+        f"{HOST}:{port('minio', deployed.offset)}",
+        access_key="minio-root",
+        secret_key=deployed.password("minio-root"),
+        secure=False,
+    )
+    before = store.get_bucket_policy("datalake")
+    store.delete_bucket_policy("datalake")
+    shown = deployed.pulumi("refresh", "--yes")
+    assert "minio:index:S3BucketPolicy" in shown or "S3BucketPolicy" in shown
+    assert list(deployed.changes()) == ["object-store-datalake-policy"]
+    deployed.up()
+    assert json.loads(store.get_bucket_policy("datalake")) == json.loads(before)
+
+
+def test_a_third_table_is_one_stream_in_the_preview(deployed):
+    deployed.pulumi("config", "set", "flow", "tests.engine.flows:WITH_THIRD_TABLE")
+    try:
+        changes = deployed.changes()
+        assert set(changes) == {
+            "connections-postgres",
+            "connections-postgres-first-sync",
+            "datasets-postgres-products",
+            "datasets-bronze-shop_products",
+            "dbt-build-run",
+            "pipeline-process",
+        }
+        assert changes["connections-postgres"] == ["streams[2]"]
+        deployed.up()
+        [count] = flight_rows(deployed, "SELECT COUNT(*) AS n FROM bronze.shop_products")
+        assert count["n"] > 0
+        deployed.pulumi("preview", "--expect-no-changes")
+    finally:
+        deployed.pulumi("config", "rm", "flow")
+    deployed.up()
+    deployed.pulumi("preview", "--expect-no-changes")
+
+
+def test_the_pipeline_runs_again(deployed):
+    done = subprocess.run(
+        ["bin/dataflow", "run", "--stack", deployed.stack.name],
+        cwd=deployed.stack.paths.root,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    shown = subprocess.run(
+        ["bin/dataflow", "summary", "--stack", deployed.stack.name],
+        cwd=deployed.stack.paths.root,
+        capture_output=True,
+        text=True,
+    )
+    assert "fct_daily_revenue" in shown.stdout, shown.stdout + shown.stderr
+    deployed.output += done.stdout + shown.stdout
+
+
+def test_no_secret_is_readable(deployed):
+    """State, logs, everything printed, and the arguments of every process."""
+    texts = {"pulumi's output": deployed.output}
+    state = deployed.stack.paths.state / ".pulumi"
+    stack_files = [p for p in state.rglob("*") if deployed.stack.name in str(p)]
+    logs = deployed.stack.directory.rglob("*.log*")
+    for path in (*stack_files, *logs, deployed.stack.config_file):
+        if path.is_file():
+            texts[str(path)] = path.read_bytes().decode(errors="replace")
+    for process in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            texts[str(process)] = process.read_bytes().decode(errors="replace")
+        except OSError:
+            continue  # it has ended
+    secrets = {"seed": deployed.seed} | {n: deployed.password(n) for n in CREDENTIALS}
+    leaks = [
+        f"{name} in {place}"
+        for place, text in texts.items()
+        for name, secret in secrets.items()
+        if secret in text
+    ]
+    assert not leaks
+    assert len(stack_files) > 1
+
+
+def test_destroy_leaves_nothing(deployed):
+    deployed.pulumi("destroy", "--yes", "--skip-preview")
+    directory = str(deployed.stack.directory)
+    left = []
+    for process in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            arguments = process.read_bytes().replace(b"\0", b" ").decode(errors="replace")
+        except OSError:
+            continue
+        if directory in arguments:
+            left.append(arguments)
+    assert not left
+    assert all(_is_free(port(service, deployed.offset)) for service in PORTS)
+    assert not deployed.stack.directory.exists()
