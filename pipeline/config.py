@@ -1,0 +1,220 @@
+"""Settings of a pipeline: one JSON file, rendered from the flow and the stack."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cronsim import CronSimError
+
+from dynamic_providers import inputs
+from dynamic_providers.handler import InputError
+from pipeline.schedule import quartz
+
+
+class ConfigError(ValueError):
+    """The settings are wrong: the text names the file, the place and what is expected."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AirbyteConfig:
+    """connections: names of the connections that a run syncs."""
+
+    url: str
+    client_id: str
+    client_secret_file: Path
+    connections: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class DremioConfig:
+    """datasets: paths of physical datasets whose files a sync adds to.
+    reflection_datasets: paths of the datasets that have reflections."""
+
+    url: str
+    username: str
+    password_file: Path
+    datasets: tuple[tuple[str, ...], ...]
+    reflection_datasets: tuple[tuple[str, ...], ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class DbtConfig:
+    """sources_dir: folder of the rendered sources file. work_dir: for what dbt writes."""
+
+    executable: Path
+    project_dir: Path
+    sources_dir: Path
+    work_dir: Path
+
+
+@dataclass(frozen=True, kw_only=True)
+class DatabaseConfig:
+    host: str
+    port: int
+    dbname: str
+    user: str
+    password_file: Path
+
+
+@dataclass(frozen=True, kw_only=True)
+class SupersetConfig:
+    """dashboards: slugs of the dashboards to warm."""
+
+    url: str
+    username: str
+    password_file: Path
+    dashboards: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """schedule: Quartz cron in UTC, or None. host, port: where `serve` listens."""
+
+    stack: str
+    host: str
+    port: int
+    airbyte: AirbyteConfig
+    dremio: DremioConfig
+    dbt: DbtConfig
+    database: DatabaseConfig
+    superset: SupersetConfig | None
+    schedule: str | None
+
+
+def load(path: Path) -> Config:
+    """Raises ConfigError."""
+    try:
+        raw = json.loads(path.read_text())
+        return parse(inputs.mapping(raw, "the file"))
+    except OSError as fault:
+        raise ConfigError(f"{path}: {fault.strerror}") from None
+    except ValueError as fault:  # not JSON, or an InputError
+        raise ConfigError(f"{path}: {fault}") from None
+
+
+def secret(path: Path) -> str:
+    """Content of a secret file. Raises ConfigError without showing any of it."""
+    try:
+        return path.read_text().strip()
+    except OSError as fault:
+        raise ConfigError(f"{path}: {fault.strerror}") from None
+
+
+def parse(raw: Mapping[str, Any]) -> Config:
+    """Raises InputError."""
+    sections = ("airbyte", "dremio", "dbt", "database")
+    found = inputs.known_keys(
+        raw, ("stack", "host", "port", *sections), optional=("superset", "schedule")
+    )
+    superset = found.get("superset")
+    return Config(
+        stack=inputs.text(found["stack"], "stack"),
+        host=inputs.text(found["host"], "host"),
+        port=_port(found["port"], "port"),
+        airbyte=_airbyte(found["airbyte"]),
+        dremio=_dremio(found["dremio"]),
+        dbt=_dbt(found["dbt"]),
+        database=_database(found["database"]),
+        superset=None if superset is None else _superset(superset),
+        schedule=_schedule(found.get("schedule")),
+    )
+
+
+def _airbyte(raw: Any) -> AirbyteConfig:
+    at = "airbyte"
+    found = _section(raw, at, "url", "clientId", "clientSecretFile", "connections")
+    return AirbyteConfig(
+        url=_url(found["url"], f"{at}.url"),
+        client_id=inputs.text(found["clientId"], f"{at}.clientId"),
+        client_secret_file=_path(found["clientSecretFile"], f"{at}.clientSecretFile"),
+        connections=tuple(inputs.texts(found["connections"], f"{at}.connections", empty=True)),
+    )
+
+
+def _dremio(raw: Any) -> DremioConfig:
+    at = "dremio"
+    found = _section(raw, at, "url", "username", "passwordFile", "datasets", "reflectionDatasets")
+    return DremioConfig(
+        url=_url(found["url"], f"{at}.url"),
+        username=inputs.text(found["username"], f"{at}.username"),
+        password_file=_path(found["passwordFile"], f"{at}.passwordFile"),
+        datasets=_dataset_paths(found["datasets"], f"{at}.datasets"),
+        reflection_datasets=_dataset_paths(
+            found["reflectionDatasets"], f"{at}.reflectionDatasets"
+        ),
+    )
+
+
+def _dbt(raw: Any) -> DbtConfig:
+    at = "dbt"
+    keys = ("executable", "projectDir", "sourcesDir", "workDir")
+    found = _section(raw, at, *keys)
+    executable, project, sources, work = (_path(found[key], f"{at}.{key}") for key in keys)
+    return DbtConfig(
+        executable=executable, project_dir=project, sources_dir=sources, work_dir=work
+    )
+
+
+def _database(raw: Any) -> DatabaseConfig:
+    at = "database"
+    found = _section(raw, at, "host", "port", "dbname", "user", "passwordFile")
+    return DatabaseConfig(
+        host=inputs.text(found["host"], f"{at}.host"),
+        port=_port(found["port"], f"{at}.port"),
+        dbname=inputs.text(found["dbname"], f"{at}.dbname"),
+        user=inputs.text(found["user"], f"{at}.user"),
+        password_file=_path(found["passwordFile"], f"{at}.passwordFile"),
+    )
+
+
+def _superset(raw: Any) -> SupersetConfig:
+    at = "superset"
+    found = _section(raw, at, "url", "username", "passwordFile", "dashboards")
+    return SupersetConfig(
+        url=_url(found["url"], f"{at}.url"),
+        username=inputs.text(found["username"], f"{at}.username"),
+        password_file=_path(found["passwordFile"], f"{at}.passwordFile"),
+        dashboards=tuple(inputs.texts(found["dashboards"], f"{at}.dashboards", empty=True)),
+    )
+
+
+def _section(raw: Any, at: str, *keys: str) -> dict[str, Any]:
+    return inputs.known_keys(inputs.mapping(raw, at), keys, at=at)
+
+
+def _url(value: Any, at: str) -> str:
+    url = inputs.text(value, at).rstrip("/")
+    if not url.startswith(("http://", "https://")):
+        raise InputError(at, f"{value!r}: expected http://host:port or https://host:port")
+    return url
+
+
+def _path(value: Any, at: str) -> Path:
+    path = Path(inputs.text(value, at))
+    if not path.is_absolute():
+        raise InputError(at, f"{value!r}: expected an absolute path")
+    return path
+
+
+def _port(value: Any, at: str) -> int:
+    port: int = inputs.whole(value, at, least=1)
+    if port > 65535:
+        raise InputError(at, f"{value!r}: expected 1 to 65535")
+    return port
+
+
+def _dataset_paths(value: Any, at: str) -> tuple[tuple[str, ...], ...]:
+    paths = inputs.listing(value, at, empty=True)
+    return tuple(tuple(inputs.texts(path, f"{at}[{i}]")) for i, path in enumerate(paths))
+
+
+def _schedule(value: Any) -> str | None:
+    if value is None:
+        return None
+    try:
+        quartz(inputs.text(value, "schedule"))
+    except CronSimError as fault:
+        raise InputError("schedule", f"{value!r}: {fault}") from None
+    return str(value)
