@@ -190,8 +190,19 @@ def serialized(provider: type[HandlerProvider]) -> str:
 
 def _handler_props(props: Mapping[str, Any]) -> Props:
     kept = {key: value for key, value in props.items() if key != PROVIDER_KEY}
-    restored: Props = whole_floats_to_int(kept)
+    restored: Props = whole_floats_to_int(_marked_unknowns(kept))
     return restored
+
+
+def _marked_unknowns(value: Any) -> Any:
+    """`value` with the handlers' UNKNOWN for what the SDK reads as an object of its own."""
+    if isinstance(value, pulumi.output.Unknown):
+        return UNKNOWN
+    if isinstance(value, Mapping):
+        return {key: _marked_unknowns(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_marked_unknowns(item) for item in value]
+    return value
 
 
 def _outputs(inputs: Props, live: Live) -> Props:

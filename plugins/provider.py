@@ -8,6 +8,7 @@ Protocol: https://pulumi-developer-docs.readthedocs.io/latest/docs/references/pr
 
 import argparse
 import asyncio
+import contextlib
 import functools
 import hashlib
 import importlib.metadata
@@ -429,8 +430,11 @@ def serve(plugin: Plugin) -> None:
 async def _serve(plugin: Plugin) -> None:
     loop = asyncio.get_running_loop()
     loop.set_default_executor(ThreadPoolExecutor(CALLS_AT_A_TIME))
-    # Ctrl-C reaches the whole process group: the engine alone decides when plugins end.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # The engine runs plugins in process groups of their own, so Ctrl-C does not reach them. It
+    # ends them by SIGINT, and by SIGKILL if they are not gone 5 s later.
+    told_to_end = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, told_to_end.set)
     size = [("grpc.max_receive_message_length", MESSAGE_BYTES)]
     server = grpc.aio.server(options=size)
     provider_pb2_grpc.add_ResourceProviderServicer_to_server(NativeProvider(plugin), server)
@@ -439,6 +443,7 @@ async def _serve(plugin: Plugin) -> None:
     sys.stdout.write(f"{port}\n")
     sys.stdout.flush()
     parent = os.getppid()
-    while os.getppid() == parent:  # a killed engine sends no word
-        await asyncio.sleep(PARENT_POLL_S)
+    while os.getppid() == parent and not told_to_end.is_set():  # a killed engine sends no word
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(told_to_end.wait(), PARENT_POLL_S)
     await server.stop(grace=None)
