@@ -96,7 +96,10 @@ def _refreshed(client: DremioClient, known: dict[str, Any], requested: float) ->
         "INVALID",
     ):
         raise WorkFailedError(f"reflection {known['name']}: {status.get('combinedStatus')}")
-    if status.get("availability") != "AVAILABLE" or status.get("refresh") == "RUNNING":
+    if status.get("availability") != "AVAILABLE" or status.get("refresh") in (
+        "PENDING",
+        "RUNNING",
+    ):
         return None
     fetched = status.get("lastDataFetch") != known["status"].get("lastDataFetch")
     return True if fetched or time.monotonic() - requested > REFRESH_START_S else None

@@ -4,35 +4,16 @@ https://superset.apache.org/docs/api
 """
 
 import json
-import time
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 from typing import Any
 
-import httpx
-
-from dynamic_providers.api import ApiClient, ApiError, Session, SessionAuth
+from dynamic_providers.api import ApiClient, ApiError
+from dynamic_providers.superset.client import API, BrowserAuth
 from pipeline.config import SupersetConfig, secret
 from pipeline.progress import Step
 
-SESSION_S = 600.0  # an access token lives 15 minutes
 QUERY_TIMEOUT_S = 120.0
 CONNECT_DEADLINE_S = 5.0  # a Superset that is away is no reason to hold up the run
-
-
-class LoginAuth(SessionAuth):
-    def __init__(self, base_url: str, username: str, password: str) -> None:
-        super().__init__()
-        self._url = f"{base_url}/api/v1/security/login"
-        self._body = {"username": username, "password": password, "provider": "db"}
-
-    def log_in(self) -> Generator[httpx.Request, httpx.Response, Session | None]:
-        answer = yield httpx.Request("POST", self._url, json=self._body)
-        if not answer.is_success:
-            return None
-        token = answer.json()["access_token"]
-        return Session(
-            headers={"Authorization": f"Bearer {token}"}, ends_at_s=time.monotonic() + SESSION_S
-        )
 
 
 def warm(config: SupersetConfig, step: Step) -> None:
@@ -44,7 +25,7 @@ def warm(config: SupersetConfig, step: Step) -> None:
     api = ApiClient(
         "superset",
         config.url,
-        auth=LoginAuth(config.url, config.username, password),
+        auth=BrowserAuth(config.url, config.username, password),
         secrets=(password,),
         timeout_s=QUERY_TIMEOUT_S,
         retry_deadline_s=CONNECT_DEADLINE_S,
@@ -57,7 +38,7 @@ def warm(config: SupersetConfig, step: Step) -> None:
                 step.tell(f"{name}: skipped, it stores no query")
                 continue
             # Forced: the cache may hold results from before this run.
-            api.require("POST", "/api/v1/chart/data", {**query, "force": True})
+            api.require("POST", f"{API}/chart/data", {**query, "force": True})
             charts += 1
     except (ApiError, LookupError) as fault:
         step.tell(f"skipped: {fault}")
@@ -72,10 +53,10 @@ def _queries(
 ) -> Iterator[tuple[str, dict[str, Any] | None]]:
     """Name of each chart, and the query that it stores."""
     for slug in config.dashboards:
-        listed = api.send("GET", f"/api/v1/dashboard/{slug}/charts")
+        listed = api.send("GET", f"{API}/dashboard/{slug}/charts")
         if listed is None:
             raise LookupError(f"dashboard {slug!r}: not found")
         for entry in listed["result"]:
-            chart = api.require("GET", f"/api/v1/chart/{entry['id']}")["result"]
+            chart = api.require("GET", f"{API}/chart/{entry['id']}")["result"]
             stored = chart.get("query_context")
             yield chart["slice_name"], json.loads(stored) if stored else None

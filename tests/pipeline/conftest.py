@@ -3,7 +3,6 @@
 import io
 import json
 import sys
-from collections.abc import Iterator
 from uuid import uuid4
 
 import pytest
@@ -12,15 +11,10 @@ from rich.console import Console
 from pipeline.config import parse
 from pipeline.progress import Progress
 from tests.pipeline.doubles import Airbyte, Dremio, Superset, fake_dbt, results
-from tests.support.postgres import Postgres, free_port, running_postgres
+from tests.services.running import free_ports
+from tests.support.databases import new_database
 
 SECRET = "s3cret-of-the-test"
-
-
-@pytest.fixture(scope="session")
-def server() -> Iterator[Postgres]:
-    with running_postgres() as postgres:
-        yield postgres
 
 
 @pytest.fixture
@@ -58,11 +52,12 @@ def settings(tmp_path):
     program = fake_dbt(
         tmp_path, sys.executable, results(model__stg_orders="success", test__unique="pass")
     )
-    nowhere = f"http://127.0.0.1:{free_port()}"
+    closed, port = free_ports(2)
+    nowhere = f"http://127.0.0.1:{closed}"
     return {
         "stack": f"test-{uuid4()}",
         "host": "127.0.0.1",
-        "port": free_port(),
+        "port": port,
         "airbyte": {
             "url": nowhere,
             "clientId": "dataflow",
@@ -95,8 +90,8 @@ def settings(tmp_path):
 
 
 @pytest.fixture
-def whole_settings(settings, server, airbyte, dremio, superset, tmp_path):
-    settings["database"] = server.create_database(f"pipeline-{uuid4()}")
+def whole_settings(settings, postgres_server, airbyte, dremio, superset, tmp_path):
+    settings["database"] = new_database(postgres_server, f"pipeline-{uuid4()}", tmp_path)
     settings["airbyte"]["url"] = airbyte.url
     settings["dremio"]["url"] = dremio.url
     settings["superset"] = {

@@ -188,6 +188,7 @@ class Superset(Double):
     def routes(self) -> dict[str, Route]:
         return {
             "POST /api/v1/security/login": lambda body: (200, {"access_token": "t"}),
+            "GET /api/v1/security/csrf_token/": lambda body: (200, {"result": "c"}),
             "GET /api/v1/dashboard/sales/charts": lambda body: (
                 200,
                 {"result": [{"id": 1}, {"id": 2}]},

@@ -116,7 +116,7 @@ def test_runs_of_one_stack_exclude_each_other(whole, config_file, progress, airb
     batch.run(whole, progress)  # the lock went with its connection
 
 
-def test_runs_of_two_stacks_do_not(whole, server):
+def test_runs_of_two_stacks_do_not(whole):
     with History(whole.database, "a") as one, one.lock("one", wait_s=0):
         with History(whole.database, "b") as two, two.lock("two", wait_s=0):
             pass

@@ -10,7 +10,7 @@ from pipeline import sync
 from pipeline.config import SupersetConfig
 from pipeline.progress import StepError
 from tests.pipeline.conftest import SECRET, shown
-from tests.support.postgres import free_port
+from tests.services.running import free_ports
 
 
 @pytest.fixture
@@ -114,7 +114,7 @@ def test_charts_are_queried_anew(superset, progress, tmp_path):
 
 def test_a_superset_that_is_away_does_not_fail_the_run(progress, tmp_path, monkeypatch):
     monkeypatch.setattr(superset_steps, "CONNECT_DEADLINE_S", 0.2)
-    url = f"http://127.0.0.1:{free_port()}"
+    url = f"http://127.0.0.1:{free_ports(1)[0]}"
     with progress.step("dashboards", "Dashboards") as step:
         superset_steps.warm(superset_config(tmp_path, url), step)
     assert "skipped: superset" in shown(progress)

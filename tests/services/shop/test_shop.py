@@ -11,27 +11,26 @@ import pytest
 
 from services.shop.__main__ import change, main, read_config, seed
 from services.shop.generate import generate
-from tests.support.postgres import Postgres, running_postgres
+from tests.support.databases import connect, new_database
 
 ORDERS = 2_000
 AS_OF = date(2026, 3, 1)
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[Postgres]:
-    with running_postgres() as postgres:
-        yield postgres
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("shop")
 
 
 @pytest.fixture(scope="module")
-def settings(server):
-    return server.create_database("shop") | {"orders": ORDERS}
+def settings(postgres_server, folder):
+    return new_database(postgres_server, "test-shop", folder) | {"orders": ORDERS}
 
 
 @pytest.fixture(scope="module")
-def seeded(server, settings) -> Iterator[psycopg.Connection]:
+def seeded(postgres_server, settings) -> Iterator[psycopg.Connection]:
     print(seed(read_config(settings), AS_OF))
-    with server.connect("shop") as db:
+    with connect(postgres_server, "test-shop") as db:
         yield db
 
 
@@ -125,8 +124,8 @@ def test_changes_carry_the_current_time_as_cursor(seeded, settings):
 
 
 @pytest.mark.service
-def test_an_empty_shop_cannot_change(server):
-    empty = server.create_database("empty")
+def test_an_empty_shop_cannot_change(postgres_server, folder):
+    empty = new_database(postgres_server, "test-empty-shop", folder)
     with pytest.raises(ValueError, match="seed"):
         change(read_config(empty), 1)
 
