@@ -124,6 +124,8 @@ def engine_environment(paths: Paths, environ: Mapping[str, str] = os.environ) ->
         "PULUMI_CONFIG_PASSPHRASE_FILE": str(paths.passphrase_file),
         "PULUMI_SKIP_UPDATE_CHECK": "1",
         "PULUMI_DISABLE_REGISTRY_RESOLVE": "1",
+        # Providers start programs; gRPC's fork handlers would only fill the output with notes.
+        "GRPC_ENABLE_FORK_SUPPORT": "0",
     }
     # The engine prefers this variable to the file: a stray one would make it open our stacks
     # with another passphrase.
