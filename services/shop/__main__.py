@@ -17,7 +17,7 @@ from services.shop.generate import TABLES, generate
 SCHEMA = Path(__file__).with_name("schema.sql")
 CHANGE = Path(__file__).with_name("change.sql")
 ORDERS_DEFAULT = 150_000  # TPC-H scale factor 0.1
-ORDERS_RANGE = (1_000, 15_000_000)  # fewer: the generator has no suppliers and fails
+ORDERS_RANGE = (100, 15_000_000)
 SEED_LOCK = 0x73686F70  # "shop": two seeds of one database wait for each other
 
 

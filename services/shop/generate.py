@@ -8,6 +8,7 @@ from pathlib import Path
 import duckdb
 
 ORDERS_PER_SCALE_FACTOR = 1_500_000  # TPC-H specification, clause 4.2.5
+LEAST_ORDERS = 1_000  # with fewer there is no supplier, and the generator fails
 TPCH_TABLES = ("customer", "orders", "lineitem", "part")
 TABLES = ("customers", "orders", "products")
 MAPPING = Path(__file__).with_name("mapping.sql")
@@ -35,7 +36,7 @@ def generate(orders: int, as_of: date, folder: Path) -> dict[str, Path]:
 
 def _run_tpchgen(orders: int, folder: Path) -> None:
     # One more than asked: the generator rounds the number of rows down.
-    scale_factor = (orders + 1) / ORDERS_PER_SCALE_FACTOR
+    scale_factor = (max(orders, LEAST_ORDERS) + 1) / ORDERS_PER_SCALE_FACTOR
     command = [
         str(Path(sys.executable).with_name("tpchgen-cli")),
         "parquet",

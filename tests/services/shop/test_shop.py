@@ -139,10 +139,15 @@ def test_the_same_size_and_day_give_the_same_rows(tmp_path):
     assert digests[0] == digests[1]
 
 
+def test_the_smallest_shop_has_its_orders(tmp_path):
+    orders = generate(100, AS_OF, tmp_path)["orders"].read_text().splitlines()
+    assert len({row.split(",")[0] for row in orders}) == 100
+
+
 @pytest.mark.parametrize(
     ("wrong", "text"),
     [
-        ({"orders": 5}, "orders: 5: expected 1000 to"),
+        ({"orders": 5}, "orders: 5: expected 100 to"),
         ({"order": 5_000}, "unknown setting 'order'"),
         ({"passwordFile": "/nowhere/password"}, "/nowhere/password"),
     ],
