@@ -10,6 +10,7 @@ import yaml
 
 from services.init import Init
 
+HERE = Path(__file__).resolve().parent
 HOST = "127.0.0.1"
 CLUSTER = "dataflow"
 SUPERUSER = "elastic"  # built in; its first password is the keystore's bootstrap.password
@@ -92,6 +93,11 @@ def files(
 def command(home: Path) -> tuple[str, ...]:
     """home: the installed distribution; its `jdk` is the Java that it runs on."""
     return (str(home / "bin/elasticsearch"),)
+
+
+def ready_command(*, python: Path, port: int, password_file: Path) -> tuple[str, ...]:
+    """Succeeds when roles and users can be made. python: of the project's environment."""
+    return (str(python), "-P", str(HERE / "ready.py"), str(port), str(password_file))
 
 
 def environment(*, config_dir: Path, tmp_dir: Path) -> dict[str, str]:

@@ -75,6 +75,13 @@ class Place:
         assert process.returncode == 0, printed.decode()
         assert Path(init.creates).exists()
 
+    def succeeds(self, command: Sequence[str], env: Mapping[str, str]) -> bool:
+        process = self._popen(command, env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+        printed, _ = process.communicate(timeout=60)
+        # Not ready is no reason to talk: what is printed is a fault of the probe's own.
+        assert not printed, printed.decode()
+        return process.returncode == 0
+
     @contextmanager
     def running(
         self,
@@ -87,16 +94,30 @@ class Place:
         with log.open("ab") as out:
             process = self._popen(command, env or {}, stdin=subprocess.DEVNULL, stdout=out)
         try:
-            end = time.monotonic() + timeout_s
-            while not answers(ready):
+
+            def alive() -> None:
                 state = process.poll()
-                text = log.read_text(errors="replace")[-4000:]
-                assert state is None, f"ended with {state}:\n{text}"
-                assert time.monotonic() < end, f"not ready after {timeout_s} s:\n{text}"
-                time.sleep(POLL_S)
+                assert state is None, f"ended with {state}:\n{log.read_text()[-4000:]}"
+
+            try:
+                wait_until(ready, timeout_s, alive)
+            except TimeoutError:
+                pytest.fail(f"not ready after {timeout_s} s:\n{log.read_text()[-4000:]}")
             yield process
         finally:
             stop(process)
+
+
+def wait_until(
+    ready: Callable[[], bool], timeout_s: float, alive: Callable[[], None] = lambda: None
+) -> None:
+    """Returns when `ready` says so. Raises TimeoutError, and whatever `alive` raises."""
+    end = time.monotonic() + timeout_s
+    while not answers(ready):
+        alive()
+        if time.monotonic() > end:
+            raise TimeoutError
+        time.sleep(POLL_S)
 
 
 def answers(ready: Callable[[], bool]) -> bool:

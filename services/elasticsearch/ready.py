@@ -1,0 +1,45 @@
+"""Ends with 0 when Elasticsearch can be administered. Arguments: port, the superuser's password
+file.
+
+An open port is not enough: log-ins fail until the shard of the security index has started, both
+on a restart and in the moment after the very first role or user made that index. So this makes
+it, by setting the superuser's password to what it is, and waits with the others.
+"""
+
+import sys
+from pathlib import Path
+
+import httpx
+
+# After everything else: run as a script, whose folder is not the project's.
+sys.path.append(str(Path(__file__).resolve().parents[2]))
+
+from services.elasticsearch.config import HOST, SUPERUSER  # noqa: E402
+
+TIMEOUT_S = 10.0
+SECURITY_INDEX = "/_cluster/health/.security?wait_for_status=yellow&timeout=0s"
+
+
+def ready(client: httpx.Client, password: str) -> bool:
+    """client: with the superuser's credentials. Raises httpx.HTTPError when nobody listens."""
+    if not client.get("/_cluster/health?wait_for_status=yellow&timeout=0s").is_success:
+        return False
+    if client.get(SECURITY_INDEX).status_code == httpx.codes.OK:
+        return client.get("/_security/_authenticate").is_success
+    client.put(f"/_security/user/{SUPERUSER}/_password", json={"password": password})
+    return False  # the next probe sees whether the index is there
+
+
+def main() -> int:
+    port, password_file = sys.argv[1:]
+    password = Path(password_file).read_text().strip()
+    url = f"http://{HOST}:{port}"
+    with httpx.Client(base_url=url, auth=(SUPERUSER, password), timeout=TIMEOUT_S) as client:
+        try:
+            return 0 if ready(client, password) else 1
+        except httpx.HTTPError:
+            return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

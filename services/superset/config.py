@@ -1,0 +1,49 @@
+"""Superset as a service: settings file, command, environment, for the project's side."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+from services.superset.settings import VARIABLE
+
+HERE = Path(__file__).resolve().parent
+READY_PATH = "/login/"  # /health is answered before the database and the templates work
+
+
+def files(
+    *,
+    port: int,
+    metadata: Mapping[str, str | int],
+    secret_key_file: Path,
+    admin_user: str,
+    admin_password_file: Path,
+    data_dir: Path,
+) -> dict[str, str]:
+    """Relative path -> text.
+
+    metadata: host, port, dbname, user, passwordFile of a PostgreSQL database that exists and
+    that the user owns.
+    """
+    settings = {
+        "port": port,
+        "cacheDir": str(data_dir / "cache"),
+        "secretKeyFile": str(secret_key_file),
+        "metadata": dict(metadata),
+        "admin": {"user": admin_user, "passwordFile": str(admin_password_file)},
+    }
+    return {"superset.json": json.dumps(settings, indent=2) + "\n"}
+
+
+def command(venv: Path) -> tuple[str, ...]:
+    """-P: the script's folder must not come before Superset's packages."""
+    return (str(venv / "bin/python"), "-P", str(HERE / "serve.py"))
+
+
+def environment(*, config_dir: Path, data_dir: Path) -> dict[str, str]:
+    return {
+        VARIABLE: str(config_dir / "superset.json"),
+        "SUPERSET_CONFIG_PATH": str(HERE / "superset_config.py"),
+        "SUPERSET_HOME": str(data_dir),
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "PYTHONUNBUFFERED": "1",
+    }

@@ -1,0 +1,87 @@
+"""Settings of one Superset, read from the JSON file that DATAFLOW_SUPERSET_CONFIG names.
+
+Runs in Superset's environment and in the project's. Shape of the file (paths are absolute, each
+...File holds one secret):
+
+    {"port": 8088, "cacheDir": "...", "secretKeyFile": "...",
+     "metadata": {"host": "127.0.0.1", "port": 5432, "dbname": "superset", "user": "superset",
+                  "passwordFile": "..."},
+     "admin": {"user": "admin", "passwordFile": "..."}}
+"""
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+VARIABLE = "DATAFLOW_SUPERSET_CONFIG"
+SECRET_KEY_MIN_BYTES = 42  # what Superset recommends; it signs sessions and encrypts passwords
+
+
+@dataclass(frozen=True, kw_only=True)
+class Metadata:
+    """The PostgreSQL database in which Superset keeps its own objects."""
+
+    host: str
+    port: int
+    dbname: str
+    user: str
+    password_file: Path
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """cache_dir: of query results, private to the service's user: it holds pickles."""
+
+    port: int
+    cache_dir: Path
+    secret_key_file: Path
+    metadata: Metadata
+    admin_user: str
+    admin_password_file: Path
+
+
+def load(environ: Mapping[str, str] = os.environ) -> Settings:
+    """Raises ValueError that names the file and the key when something is missing."""
+    if not (name := environ.get(VARIABLE)):
+        raise ValueError(f"{VARIABLE} is not set: expected the path of Superset's settings")
+    raw = json.loads(Path(name).read_text())
+    try:
+        return Settings(
+            port=int(raw["port"]),
+            cache_dir=Path(raw["cacheDir"]),
+            secret_key_file=Path(raw["secretKeyFile"]),
+            metadata=_metadata(raw["metadata"]),
+            admin_user=raw["admin"]["user"],
+            admin_password_file=Path(raw["admin"]["passwordFile"]),
+        )
+    except KeyError as error:
+        raise ValueError(f"{name}: the key {error.args[0]!r} is missing") from None
+
+
+def secret(file: Path) -> str:
+    """The content of a secret's file. Raises ValueError when it is empty."""
+    if not (value := file.read_text().strip()):
+        raise ValueError(f"{file}: the secret is empty")
+    return value
+
+
+def secret_key(settings: Settings) -> str:
+    key = secret(settings.secret_key_file)
+    if len(key.encode()) < SECRET_KEY_MIN_BYTES:
+        raise ValueError(
+            f"{settings.secret_key_file}: expected {SECRET_KEY_MIN_BYTES} bytes or more"
+        )
+    return key
+
+
+def _metadata(raw: Mapping[str, Any]) -> Metadata:
+    return Metadata(
+        host=raw["host"],
+        port=int(raw["port"]),
+        dbname=raw["dbname"],
+        user=raw["user"],
+        password_file=Path(raw["passwordFile"]),
+    )
