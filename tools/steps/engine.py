@@ -120,9 +120,14 @@ def _cli_on_path(paths: Paths) -> Path | None:
 
 
 def _copy_cli(folder: Path, draft: Path) -> None:
-    for path in folder.glob("pulumi*"):
-        if path.name in CLI_FILES or path.name.endswith("-policy-python"):
+    for path in folder.iterdir():
+        if _is_ours(path.name):
             copy_executable(path, draft / path.name)
+
+
+def _is_ours(name: str) -> bool:
+    """Of the CLI's many programs those for Python."""
+    return name in CLI_FILES or name == "pulumi-analyzer-policy-python"
 
 
 def _download_cli(draft: Path, log: Log) -> None:
@@ -138,8 +143,11 @@ def _download_cli(draft: Path, log: Log) -> None:
     vendor.download(f"{release}/{name}", archive, sha256=sha256)
     log.write(f"{name}: sha256 {sha256}")
     with tarfile.open(archive) as packed:
-        packed.extractall(archive.parent, filter="data")
-    _copy_cli(archive.parent / "pulumi", draft)
+        for entry in packed:
+            target = draft / Path(entry.name).name
+            if _is_ours(target.name) and (content := packed.extractfile(entry)):
+                with target.open("wb") as out:
+                    shutil.copyfileobj(content, out)
 
 
 def _build_cli(source: Path, draft: Path, log: Log) -> None:
