@@ -52,6 +52,8 @@ CHOICES = {
     "status": ("active", "inactive"),
 }
 STREAM_LISTS = ("cursorField", "primaryKey", "selectedFields")
+# Seconds to day of week, and perhaps the year; a zone does not fit.
+QUARTZ = re.compile(r"([0-9A-Z*/,?#-]+ ){5}[0-9A-Z*/,?#-]+( [0-9*/,-]+)?")
 # Checked here, never sent: the server learns a destination's type from its id.
 LOCAL = frozenset({"destinationType"})
 GONE = "deprecated"  # the status of a deleted connection, which GET still shows
@@ -92,8 +94,8 @@ def create(client: AirbyteClient, spec: Props) -> Live:
 
 
 def read(client: AirbyteClient, id_: str, known: Props) -> Live | None:
-    live = client.public("GET", f"/connections/{id_}")
-    if live is None or live["status"] == GONE:
+    live = alive(client, id_)
+    if live is None:
         return None
     found: Props = {key: live[key] for key in ("name", "sourceId", "destinationId")}
     for key, default in DEFAULTS.items():
@@ -112,14 +114,21 @@ def read(client: AirbyteClient, id_: str, known: Props) -> Live | None:
 
 
 def update(client: AirbyteClient, id_: str, old: Props, spec: Props) -> Live:
+    if alive(client, id_) is None:  # a PATCH would bring a deleted one back to life
+        raise LookupError(f"connection {id_} is gone")
     body = {key: value for key, value in _body(spec).items() if key not in REPLACE_ON}
-    if client.public("PATCH", f"/connections/{id_}", body) is None:
-        raise LookupError(f"{id_} is gone")
+    client.require("PATCH", f"/connections/{id_}", body)
     return Live(id=id_, inputs=spec)
 
 
 def delete(client: AirbyteClient, id_: str, known: Props) -> None:
     client.public("DELETE", f"/connections/{id_}")
+
+
+def alive(client: AirbyteClient, id_: str) -> Props | None:
+    """The connection as the server shows it, None if it is deleted."""
+    live: Props | None = client.public("GET", f"/connections/{id_}")
+    return None if live is None or live["status"] == GONE else live
 
 
 def _find(client: AirbyteClient, spec: Props) -> str | None:
@@ -177,7 +186,7 @@ def _quartz(text: Any) -> str:
         return expression
     expression = re.sub(r" UTC$", "", expression)
     parts = expression.split(" ")
-    if len(parts) not in (6, 7):
+    if not QUARTZ.fullmatch(expression):
         raise InputError(
             field,
             f"{expression!r}: expected 6 or 7 fields (seconds first, Quartz), all in UTC, such as "

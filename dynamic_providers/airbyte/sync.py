@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from dynamic_providers import inputs
 from dynamic_providers.airbyte.client import AirbyteClient
-from dynamic_providers.airbyte.connection import GONE
+from dynamic_providers.airbyte.connection import alive
 from dynamic_providers.api import ApiError
 from dynamic_providers.handler import Live, Props
 from dynamic_providers.waiting import WorkFailedError, wait_for
@@ -52,8 +52,7 @@ def create(client: AirbyteClient, spec: Props) -> Live:
 
 
 def read(client: AirbyteClient, id_: str, known: Props) -> Live | None:
-    live = client.public("GET", f"/connections/{id_}")
-    if live is None or live["status"] == GONE:
+    if alive(client, id_) is None:
         return None
     return Live(id=id_, inputs=normalize({**known, "connectionId": id_}))
 

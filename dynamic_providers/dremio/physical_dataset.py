@@ -69,8 +69,8 @@ def read(client: DremioClient, id_: str, known: Props) -> Live | None:
 
 
 def update(client: DremioClient, id_: str, old: Props, spec: Props) -> Live:
-    live = catalog.find(client, spec["path"], "table", "path")
-    if live is None:
+    live = client.by_path(spec["path"])
+    if live is None or catalog.kind_of(live) != "table":  # un-promoted, it is a folder again
         raise LookupError(f"table {id_} is gone")
     return _bring_to(client, live, spec)
 

@@ -110,7 +110,7 @@ def _cell(raw: Any, at: str, width: int) -> Any:
         # A chart whose uuid is not known yet, or a whole cell: either way nothing to check.
         return raw
     item = {"chart": raw} if isinstance(raw, str) else inputs.mapping(raw, at)
-    cell = {"width": width, "height": HEIGHT} | inputs.known_keys(
+    cell: Props = {"width": width, "height": HEIGHT} | inputs.known_keys(
         item, ("chart",), ("width", "height"), at=at
     )
     cell["chart"] = objects.uuid(cell["chart"], f"{at}.chart")

@@ -109,9 +109,10 @@ def _put(client: SupersetClient, number: int, spec: Props) -> None:
     if "metrics" in spec:
         # Without its number, a metric that exists is refused as a duplicate.
         ids = {metric["metric_name"]: metric["id"] for metric in live["metrics"]}
+        # Every field is sent, or one that the server or a person once set would stay.
         body["metrics"] = [
             {
-                **{METRIC[key]: value for key, value in metric.items()},
+                **{api_name: metric.get(key) for key, api_name in METRIC.items()},
                 **({"id": ids[metric["name"]]} if metric["name"] in ids else {}),
             }
             for metric in spec["metrics"]

@@ -1,0 +1,234 @@
+"""For each handler: inputs to create an object with, and inputs to change it to.
+
+A handler without an entry here fails the contract suite.
+"""
+
+import importlib
+import pkgutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any
+from uuid import uuid4
+
+import dynamic_providers
+from dynamic_providers.airbyte import connection, destination, sync
+from dynamic_providers.airbyte import source as airbyte_source
+from dynamic_providers.dremio import (
+    aggregation_reflection,
+    first_user,
+    folder,
+    physical_dataset,
+    raw_reflection,
+    space,
+    view,
+)
+from dynamic_providers.dremio import source as dremio_source
+from dynamic_providers.handler import Props
+from dynamic_providers.superset import chart, dashboard, database, dataset
+
+AREAS = ("airbyte", "dremio", "superset")  # local handlers have a suite of their own
+
+
+@dataclass(frozen=True, kw_only=True)
+class Service:
+    """A service under test. facts: what a case must know of it, such as an address."""
+
+    client: Any
+    facts: Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """make: creates what the object needs, returns its inputs and changed ones (None where
+    every input is identity). deletes: whether delete removes the object."""
+
+    handler: ModuleType
+    make: Callable[[Service], tuple[Props, Props | None]]
+    deletes: bool = True
+
+
+def handlers() -> list[ModuleType]:
+    """Every module with the members of a handler."""
+    found = []
+    for area in AREAS:
+        package = importlib.import_module(f"{dynamic_providers.__name__}.{area}")
+        for info in pkgutil.iter_modules(package.__path__, package.__name__ + "."):
+            module = importlib.import_module(info.name)
+            if hasattr(module, "KIND"):
+                found.append(module)
+    return found
+
+
+def made(handler: ModuleType, service: Service, raw: Props) -> str:
+    return handler.create(service.client, handler.normalize(raw)).id
+
+
+def unique(prefix: str) -> str:
+    return f"{prefix}_{uuid4().hex[:8]}"
+
+
+def _source(service: Service):
+    raw = {"name": unique("shop"), "configuration": dict(service.facts["source"])}
+    changed = {**raw, "configuration": {**raw["configuration"], **service.facts["source_change"]}}
+    return raw, changed
+
+
+def _destination(service: Service):
+    raw = {"name": unique("lake"), "configuration": dict(service.facts["destination"])}
+    changed = {
+        **raw,
+        "configuration": {**raw["configuration"], "s3_bucket_path": "bronze/elsewhere"},
+    }
+    return raw, changed
+
+
+def _connection(service: Service):
+    raw = {
+        "name": unique("shop to lake"),
+        "sourceId": made(airbyte_source, service, _source(service)[0]),
+        "destinationId": made(destination, service, _destination(service)[0]),
+        "streams": [dict(stream) for stream in service.facts["streams"]],
+    }
+    changed = {
+        **raw,
+        "streams": raw["streams"][:1],
+        "schedule": {"scheduleType": "cron", "cronExpression": "0 0 1 * * ? UTC"},
+        "nonBreakingSchemaUpdatesBehavior": "propagate_columns",
+        "status": "inactive",
+        "prefix": "raw_",
+    }
+    return raw, changed
+
+
+def _sync(service: Service):
+    id_ = made(connection, service, _connection(service)[0])
+    raw = {"connectionId": id_, "triggers": {"streams": "a"}, "timeoutS": 60}
+    return raw, {**raw, "triggers": {"streams": "a,b"}}
+
+
+def _first_user(service: Service):
+    return {}, {"email": "new@dataflow.invalid"}
+
+
+def _space(service: Service):
+    return {"name": unique("space")}, None
+
+
+def _folder(service: Service):
+    return {"path": [made(space, service, _space(service)[0]), "marts"]}, None
+
+
+def _dremio_source(service: Service):
+    raw = {
+        "name": unique("lake"),
+        "type": "S3",
+        "config": dremio_source.minio_config(*service.facts["store"]),
+    }
+    raw["config"]["rootPath"] = "/"
+    return raw, {**raw, "accelerationRefreshPeriodMs": 7_200_000}
+
+
+def _table(service: Service) -> list[str]:
+    name = made(dremio_source, service, _dremio_source(service)[0])
+    return service.facts["put_files"](name)
+
+
+def _physical_dataset(service: Service):
+    raw = {"path": _table(service), "format": {"type": "Parquet"}}
+    policy = {"activePolicyType": "PERIOD", "refreshPeriodMs": 7_200_000}
+    return raw, {**raw, "accelerationRefreshPolicy": policy}
+
+
+def _view(service: Service):
+    name = made(space, service, _space(service)[0])
+    raw = {"path": [name, "one"], "sql": "SELECT 1 AS id, 2 AS amount;\n"}
+    return raw, {**raw, "sql": "SELECT 1 AS id, 3 AS amount"}
+
+
+def _view_path(service: Service) -> list[str]:
+    raw = _view(service)[0]
+    made(view, service, raw)
+    return raw["path"]
+
+
+def _raw_reflection(service: Service):
+    raw = {
+        "name": unique("raw"),
+        "datasetPath": _view_path(service),
+        "displayFields": ["id", "amount"],
+        "timeoutS": 60,
+    }
+    return raw, {**raw, "displayFields": ["id"], "sortFields": ["id"]}
+
+
+def _aggregation_reflection(service: Service):
+    raw = {
+        "name": unique("agg"),
+        "datasetPath": _view_path(service),
+        "dimensionFields": ["id"],
+        "measureFields": [{"name": "amount", "measureTypeList": ["SUM", "COUNT"]}],
+        "timeoutS": 60,
+    }
+    return raw, {**raw, "measureFields": [{"name": "amount", "measureTypeList": ["MAX"]}]}
+
+
+def _database(service: Service):
+    raw = {"name": unique("warehouse"), "sqlalchemyUri": service.facts["uri"]}
+    return raw, {**raw, "exposeInSqllab": False, "extra": {"metadata_cache_timeout": {}}}
+
+
+def _database_uuid(service: Service) -> str:
+    return made(database, service, _database(service)[0])
+
+
+def _dataset(service: Service):
+    raw = {"databaseUuid": _database_uuid(service), "schema": "public", "tableName": "orders"}
+    metrics = [
+        {"name": "revenue", "expression": "SUM(amount)", "d3format": ",.2f"},
+        {"name": "count", "expression": "COUNT(*)"},
+    ]
+    return raw, {**raw, "metrics": metrics, "mainDttmCol": "order_date"}
+
+
+def _chart(service: Service):
+    raw = {
+        "name": unique("Revenue"),
+        "vizType": "big_number_total",
+        "datasetUuid": made(dataset, service, _dataset(service)[0]),
+        "params": {"metric": "count", "row_limit": 100},
+    }
+    changed = {**raw, "vizType": "table", "params": {"all_columns": ["amount"]}}
+    return raw, {**changed, "sliceName": "Revenue per day", "description": "In dollars"}
+
+
+def _dashboard(service: Service):
+    charts = [made(chart, service, _chart(service)[0]) for _ in range(2)]
+    raw = {"slug": unique("sales"), "title": "Sales", "rows": [charts]}
+    changed = {
+        **raw,
+        "title": "Sales of the week",
+        "published": False,
+        "rows": [[{"chart": charts[1], "width": 12, "height": 40}]],
+    }
+    return raw, changed
+
+
+CASES = [
+    Case(handler=airbyte_source, make=_source),
+    Case(handler=destination, make=_destination),
+    Case(handler=connection, make=_connection),
+    Case(handler=sync, make=_sync, deletes=False),
+    Case(handler=first_user, make=_first_user, deletes=False),
+    Case(handler=space, make=_space),
+    Case(handler=folder, make=_folder),
+    Case(handler=dremio_source, make=_dremio_source),
+    Case(handler=physical_dataset, make=_physical_dataset),
+    Case(handler=view, make=_view),
+    Case(handler=raw_reflection, make=_raw_reflection),
+    Case(handler=aggregation_reflection, make=_aggregation_reflection),
+    Case(handler=database, make=_database),
+    Case(handler=dataset, make=_dataset),
+    Case(handler=chart, make=_chart),
+    Case(handler=dashboard, make=_dashboard),
+]

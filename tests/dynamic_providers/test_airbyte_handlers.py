@@ -1,0 +1,150 @@
+"""Traps of Airbyte's API, against the fake that keeps them."""
+
+import pytest
+
+from dynamic_providers.airbyte import connection, destination, source, sync
+from dynamic_providers.api import ApiError
+from dynamic_providers.handler import InputError
+from dynamic_providers.waiting import WorkFailedError
+from tests.dynamic_providers.cases import made, unique
+
+
+def _connected(service, **more) -> tuple[str, dict]:
+    raw = {
+        "name": unique("shop"),
+        "sourceId": made(
+            source, service, {"name": unique("s"), "configuration": service.facts["source"]}
+        ),
+        "destinationId": made(
+            destination,
+            service,
+            {"name": unique("d"), "configuration": service.facts["destination"]},
+        ),
+        "streams": [dict(s) for s in service.facts["streams"]],
+        **more,
+    }
+    spec = connection.normalize(raw)
+    return connection.create(service.client, spec).id, spec
+
+
+def test_a_token_that_ends_or_is_revoked_is_renewed(airbyte, airbyte_fake):
+    airbyte.client.workspace(None)
+    airbyte_fake.tokens.clear()
+    assert list(airbyte.client.every("/sources", {})) == []
+    assert airbyte_fake.requests.count(("POST", "/api/public/v1/applications/token")) == 2
+
+
+def test_a_wrong_secret_is_an_error_that_does_not_show_it(airbyte, airbyte_fake):
+    airbyte_fake.client_secret = "another"
+    with pytest.raises(ApiError) as raised:
+        airbyte.client.workspace(None)
+    assert raised.value.status == 401
+    assert "5ecret" not in str(raised.value)
+
+
+def test_a_name_taken_by_another_connector_is_not_adopted(airbyte):
+    made(source, airbyte, {"name": "shop", "configuration": {"sourceType": "faker"}})
+    spec = source.normalize({"name": "shop", "configuration": airbyte.facts["source"]})
+    with pytest.raises(InputError, match="'faker', not 'postgres'"):
+        source.create(airbyte.client, spec)
+
+
+def test_two_objects_of_one_name_are_not_guessed_between(airbyte, airbyte_fake):
+    spec = source.normalize({"name": "shop", "configuration": {"sourceType": "faker"}})
+    first = source.create(airbyte.client, spec).id
+    airbyte_fake.actors["sources"]["twin"] = {
+        **airbyte_fake.actors["sources"][first],
+        "sourceId": "twin",
+    }
+    with pytest.raises(InputError, match="2 objects have it"):
+        source.create(airbyte.client, spec)
+
+
+def test_a_change_of_a_visible_setting_is_drift_and_a_masked_one_is_not(airbyte, airbyte_fake):
+    spec = source.normalize({"name": "shop", "configuration": airbyte.facts["source"]})
+    id_ = source.create(airbyte.client, spec).id
+    stored = airbyte_fake.actors["sources"][id_]["configuration"]
+    stored |= {"host": "moved", "password": "changed by hand"}
+    found = source.read(airbyte.client, id_, spec).inputs["configuration"]
+    assert found == {**spec["configuration"], "host": "moved"}
+
+
+def test_more_objects_than_a_page_are_all_searched(airbyte, airbyte_fake):
+    raw = {"name": "last", "configuration": {"sourceType": "faker"}}
+    last = made(source, airbyte, raw)
+    sources = airbyte_fake.actors["sources"]
+    others = {f"s{n}": {**sources[last], "sourceId": f"s{n}", "name": f"s{n}"} for n in range(100)}
+    airbyte_fake.actors["sources"] = {**others, last: sources[last]}
+    assert made(source, airbyte, raw) == last
+
+
+def test_streams_added_by_hand_are_drift(airbyte, airbyte_fake):
+    id_, spec = _connected(airbyte)
+    live = airbyte_fake.connections[id_]["configurations"]["streams"]
+    live.append({**live[0], "name": "refunds"})
+    names = [s["name"] for s in connection.read(airbyte.client, id_, spec).inputs["streams"]]
+    assert names == ["customers", "orders", "refunds"]
+
+
+def test_a_basic_schedule_set_by_hand_is_drift_not_an_error(airbyte, airbyte_fake):
+    id_, spec = _connected(airbyte)
+    airbyte_fake.connections[id_]["schedule"] = {
+        "scheduleType": "basic",
+        "basicTiming": "Every 24 HOURS",
+    }
+    found = connection.read(airbyte.client, id_, spec).inputs
+    assert found == {**spec, "schedule": {"scheduleType": "basic"}}
+
+
+def test_a_connection_between_others_is_not_adopted(airbyte):
+    _, spec = _connected(airbyte)
+    with pytest.raises(InputError, match="taken by connection"):
+        _connected(airbyte, name=spec["name"])
+
+
+def test_a_stream_mode_that_the_server_refuses_is_an_error_with_its_words(airbyte):
+    streams = [{"name": "orders", "syncMode": "incremental_deduped_history"}]
+    with pytest.raises(ApiError, match="cannot deduplicate"):
+        _connected(airbyte, streams=streams)
+
+
+def _synced(airbyte, connection_id, **more):
+    spec = sync.normalize({"connectionId": connection_id, "timeoutS": 30, **more})
+    return sync.create(airbyte.client, spec), spec
+
+
+def test_a_failed_sync_says_why(airbyte, airbyte_fake):
+    id_, _ = _connected(airbyte)
+    airbyte_fake.failure = "the bucket does not exist"
+    with pytest.raises(WorkFailedError, match="job 1 failed: the bucket does not exist"):
+        _synced(airbyte, id_)
+
+
+def test_a_running_sync_is_joined(airbyte, airbyte_fake):
+    id_, _ = _connected(airbyte)
+    airbyte.client.require("POST", "/jobs", {"connectionId": id_, "jobType": "sync"})
+    _synced(airbyte, id_)
+    assert [job["status"] for job in airbyte_fake.jobs.values()] == ["succeeded"]
+
+
+def test_a_sync_runs_again_only_when_its_triggers_change(airbyte, airbyte_fake):
+    id_, _ = _connected(airbyte)
+    _, spec = _synced(airbyte, id_, triggers={"streams": "a"})
+    sync.update(airbyte.client, id_, spec, {**spec, "timeoutS": 60})
+    assert len(airbyte_fake.jobs) == 1
+    sync.update(airbyte.client, id_, spec, {**spec, "triggers": {"streams": "a,b"}})
+    assert len(airbyte_fake.jobs) == 2
+
+
+def test_a_sync_that_does_not_end_is_given_up_in_time(airbyte, airbyte_fake):
+    id_, _ = _connected(airbyte)
+    airbyte_fake.polls_per_job = 10_000
+    with pytest.raises(TimeoutError, match="not done after 1 s"):
+        _synced(airbyte, id_, timeoutS=1)
+
+
+def test_a_sync_goes_with_its_connection(airbyte):
+    id_, connected = _connected(airbyte)
+    _, spec = _synced(airbyte, id_)
+    connection.delete(airbyte.client, id_, connected)
+    assert sync.read(airbyte.client, id_, spec) is None

@@ -1,0 +1,283 @@
+"""Airbyte's two APIs as far as the handlers use them, with the rules of the real server.
+
+Kept: tokens that end, masks, configuration defaults, source-defined keys and namespaces that the
+server fills in, the zone after a cron expression, 409 for a second sync, connections that stay
+readable as `deprecated`, cascading deletes, lists that say `next` on every page with entries.
+"""
+
+import itertools
+from uuid import uuid4
+
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.middleware.base import BaseHTTPMiddleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+MASK = "*" * 10
+SECRET_KEYS = {"password", "secret_access_key"}
+SERVER_DEFAULTS = {"tunnel_method": {"tunnel_method": "NO_TUNNEL"}}
+SOURCE_KEY = [["id"]]
+PUBLIC = "/api/public/v1"
+
+
+def problem(status: int, message: str) -> JSONResponse:
+    return JSONResponse(
+        {"status": status, "title": "problem", "data": {"message": message}}, status
+    )
+
+
+def masked(value, key=""):
+    if isinstance(value, dict):
+        return {k: masked(v, k) for k, v in value.items()}
+    return MASK if key in SECRET_KEYS else value
+
+
+class Airbyte:
+    def __init__(self, client_secret: str) -> None:
+        self.client_secret = client_secret
+        self.workspace = str(uuid4())
+        self.actors = {"sources": {}, "destinations": {}}
+        self.connections, self.jobs, self.tokens = {}, {}, set()
+        self.failure = None  # text with which the next job fails
+        self.polls_per_job = 2
+        self.token_lifetime_s = 900
+        self.requests = []
+        self._numbers = itertools.count(1)
+        self.app = Starlette(
+            routes=self._routes(),
+            middleware=[Middleware(BaseHTTPMiddleware, dispatch=self._authorize)],
+        )
+
+    def _routes(self):
+        routes = [
+            Route(f"{PUBLIC}/applications/token", self.token, methods=["POST"]),
+            Route(f"{PUBLIC}/workspaces", self.workspaces),
+            Route(f"{PUBLIC}/connections", self.connection_list, methods=["GET", "POST"]),
+            Route(
+                f"{PUBLIC}/connections/{{id}}",
+                self.connection,
+                methods=["GET", "PATCH", "DELETE"],
+            ),
+            Route(f"{PUBLIC}/jobs", self.job_list, methods=["GET", "POST"]),
+            Route(f"{PUBLIC}/jobs/{{id:int}}", self.job),
+            Route("/api/v1/jobs/get", self.job_of_config, methods=["POST"]),
+        ]
+        for kind in self.actors:
+            routes += [
+                Route(f"{PUBLIC}/{kind}", self.actor_list, methods=["GET", "POST"]),
+                Route(
+                    f"{PUBLIC}/{kind}/{{id}}",
+                    self.actor,
+                    methods=["GET", "PUT", "PATCH", "DELETE"],
+                ),
+            ]
+        return routes
+
+    async def _authorize(self, request: Request, call_next) -> Response:
+        self.requests.append((request.method, request.url.path))
+        token = request.headers.get("authorization", "").removeprefix("Bearer ")
+        if not request.url.path.endswith("/token") and token not in self.tokens:
+            return problem(401, "Unauthorized")
+        return await call_next(request)
+
+    async def token(self, request: Request) -> Response:
+        body = await request.json()
+        if (body["client_id"], body["client_secret"]) != ("dataflow", self.client_secret):
+            return problem(401, "Invalid client")
+        token = str(uuid4())
+        self.tokens.add(token)
+        return JSONResponse(
+            {"access_token": token, "token_type": "Bearer", "expires_in": self.token_lifetime_s}
+        )
+
+    async def workspaces(self, request: Request) -> Response:
+        return self._page(request, [{"workspaceId": self.workspace, "name": "Default"}])
+
+    def _page(self, request: Request, found: list) -> Response:
+        offset = int(request.query_params.get("offset", 0))
+        page = found[offset : offset + int(request.query_params.get("limit", 20))]
+        return JSONResponse({"data": page, "previous": "", "next": "/more" if page else ""})
+
+    # sources and destinations
+
+    def _actor_kind(self, request: Request) -> str:
+        return request.url.path.split("/")[4]
+
+    def _shown(self, kind: str, actor: dict) -> dict:
+        return {**actor, "configuration": masked(actor["configuration"])}
+
+    async def actor_list(self, request: Request) -> Response:
+        kind = self._actor_kind(request)
+        if request.method == "GET":
+            actors = [self._shown(kind, a) for a in self.actors[kind].values()]
+            wanted = request.query_params.get("workspaceIds", self.workspace)
+            return self._page(request, [a for a in actors if a["workspaceId"] == wanted])
+        body, one = await request.json(), kind[:-1]
+        configuration = dict(body["configuration"])
+        type_ = configuration.pop(f"{one}Type", None)
+        if not type_ and "definitionId" not in body:
+            return problem(400, "no connector named")
+        actor = {
+            f"{one}Id": str(uuid4()),
+            "name": body["name"],
+            f"{one}Type": type_ or "custom",
+            "definitionId": body.get("definitionId", str(uuid4())),
+            "workspaceId": body["workspaceId"],
+            "createdAt": 1,
+            "configuration": {**SERVER_DEFAULTS, **configuration},
+        }
+        self.actors[kind][actor[f"{one}Id"]] = actor
+        return JSONResponse(self._shown(kind, actor))
+
+    async def actor(self, request: Request) -> Response:
+        kind, id_ = self._actor_kind(request), request.path_params["id"]
+        one = kind[:-1]
+        actor = self.actors[kind].get(id_)
+        if actor is None:
+            return problem(404, f"no {one} {id_}")
+        if request.method == "DELETE":
+            del self.actors[kind][id_]
+            for connection in self.connections.values():
+                if connection[f"{one}Id"] == id_:
+                    connection["status"] = "deprecated"
+            return Response(status_code=204)
+        if request.method == "PUT":
+            body = await request.json()
+            sent = {k: v for k, v in body["configuration"].items() if k != f"{one}Type"}
+            actor["name"] = body["name"]
+            actor["configuration"] = {**SERVER_DEFAULTS, **sent}
+        return JSONResponse(self._shown(kind, actor))
+
+    # connections
+
+    def _filled(self, streams: list[dict]) -> list[dict]:
+        names = [(s.get("namespace"), s["name"]) for s in streams]
+        if len(set(names)) != len(names):
+            raise ValueError("duplicate stream")
+        for stream in streams:
+            if stream.get("selectedFields") == []:
+                raise ValueError("selectedFields must not be empty")
+            if stream["syncMode"].startswith("incremental_deduped"):
+                raise ValueError("the destination cannot deduplicate")
+        return [
+            {
+                "name": s["name"],
+                "namespace": s.get("namespace", "public"),
+                "syncMode": s["syncMode"],
+                "cursorField": s.get("cursorField", []),
+                "primaryKey": s.get("primaryKey") or SOURCE_KEY,
+                "selectedFields": s.get("selectedFields", []),
+                "mappers": [],
+            }
+            for s in streams
+        ]
+
+    @staticmethod
+    def _schedule(sent: dict) -> dict:
+        if sent["scheduleType"] == "manual":
+            return {"scheduleType": "manual", "basicTiming": None, "cronExpression": None}
+        return {
+            "scheduleType": "cron",
+            "cronExpression": sent["cronExpression"].removesuffix(" UTC") + " UTC",
+        }
+
+    async def connection_list(self, request: Request) -> Response:
+        if request.method == "GET":
+            return self._page(request, list(self.connections.values()))
+        body = await request.json()
+        if body["sourceId"] not in self.actors["sources"]:
+            return problem(404, f"no source {body['sourceId']}")
+        try:
+            streams = self._filled(body["configurations"]["streams"])
+        except ValueError as error:
+            return problem(400, str(error))
+        if not set(body) <= {
+            "name", "sourceId", "destinationId", "configurations", "schedule", "prefix",
+            "namespaceDefinition", "namespaceFormat", "status",
+            "nonBreakingSchemaUpdatesBehavior",
+        }:  # fmt: skip
+            return problem(400, f"unknown field in {sorted(body)}")
+        connection = {
+            "namespaceDefinition": "destination",
+            "namespaceFormat": None,
+            "prefix": "",
+            "nonBreakingSchemaUpdatesBehavior": "ignore",
+            "status": "active",
+            **body,
+            "connectionId": str(uuid4()),
+            "workspaceId": self.workspace,
+            "createdAt": 1,
+            "statusReason": None,
+            "schedule": self._schedule(body.get("schedule", {"scheduleType": "manual"})),
+            "configurations": {"streams": streams},
+        }
+        self.connections[connection["connectionId"]] = connection
+        return JSONResponse(connection)
+
+    async def connection(self, request: Request) -> Response:
+        connection = self.connections.get(request.path_params["id"])
+        if connection is None:
+            return problem(404, "no connection")
+        if request.method == "DELETE":
+            connection["status"] = "deprecated"
+            return Response(status_code=204)
+        if request.method == "PATCH":
+            body = await request.json()
+            if {"sourceId", "destinationId"} & set(body):
+                return problem(400, "sourceId and destinationId cannot change")
+            try:
+                if streams := body.pop("configurations", {}).get("streams"):
+                    connection["configurations"] = {"streams": self._filled(streams)}
+            except ValueError as error:
+                return problem(400, str(error))
+            if schedule := body.pop("schedule", None):
+                connection["schedule"] = self._schedule(schedule)
+            connection.update(body)
+        return JSONResponse(connection)
+
+    # jobs
+
+    def _advance(self, job: dict) -> None:
+        if job["status"] not in ("pending", "running"):
+            return
+        job["polls"] += 1
+        job["status"] = "running"
+        if job["polls"] >= self.polls_per_job:
+            job["status"] = "failed" if job["failure"] else "succeeded"
+
+    def _job(self, job: dict) -> dict:
+        return {k: job[k] for k in ("jobId", "status", "jobType", "connectionId")}
+
+    async def job_list(self, request: Request) -> Response:
+        if request.method == "GET":
+            wanted = request.query_params.get("connectionId")
+            jobs = [j for j in self.jobs.values() if wanted in (None, j["connectionId"])]
+            return self._page(request, [self._job(job) for job in jobs])
+        body = await request.json()
+        for job in self.jobs.values():
+            if job["connectionId"] == body["connectionId"] and job["status"] in (
+                "pending",
+                "running",
+            ):
+                return problem(409, "A sync is already running")
+        job = {**body, "jobId": next(self._numbers), "status": "pending", "polls": 0}
+        job["failure"], self.failure = self.failure, None
+        self.jobs[job["jobId"]] = job
+        return JSONResponse(self._job(job))
+
+    async def job(self, request: Request) -> Response:
+        job = self.jobs.get(request.path_params["id"])
+        if job is None:
+            return problem(404, "no job")
+        self._advance(job)
+        return JSONResponse(self._job(job))
+
+    async def job_of_config(self, request: Request) -> Response:
+        job = self.jobs[int((await request.json())["id"])]
+        failures = [{"externalMessage": job["failure"]}] if job["failure"] else []
+        attempt = {"id": 0, "status": job["status"], "failureSummary": {"failures": failures}}
+        return JSONResponse(
+            {"job": {"id": job["jobId"]}, "attempts": [{"attempt": attempt, "logs": {}}]}
+        )
