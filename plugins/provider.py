@@ -154,7 +154,8 @@ class NativeProvider(provider_pb2_grpc.ResourceProviderServicer):
             try:
                 spec = handler.normalize(named)
             except InputError as error:
-                failure = proto.CheckFailure(property=error.field, reason=error.reason)
+                reason = self._redact(error.reason, request)
+                failure = proto.CheckFailure(property=error.field, reason=reason)
                 return proto.CheckResponse(failures=[failure])
             return proto.CheckResponse(inputs=encode(spec, secret | _named_secrets(handler)))
 
@@ -173,8 +174,8 @@ class NativeProvider(provider_pb2_grpc.ResourceProviderServicer):
             ]
             response = _diff_response(found, handler.REPLACE_ON, handler.STABLE)
             # Else create would adopt the old object under the same name, and delete it then.
-            response.deleteBeforeReplace = bool(response.replaces) and (
-                handler.natural_key(old) == handler.natural_key(new)
+            response.deleteBeforeReplace = bool(response.replaces) and _same_name(
+                handler, old, new
             )
             return response
 
@@ -238,8 +239,7 @@ class NativeProvider(provider_pb2_grpc.ResourceProviderServicer):
         self, request: proto.DeleteRequest, context: grpc.aio.ServicerContext[Any, Any]
     ) -> empty_pb2.Empty:
         async def delete(handler: NativeHandler) -> empty_pb2.Empty:
-            # Before 3.259 the engine sent no old inputs: the outputs hold them too.
-            known = decode(request.old_inputs)[0] or decode(request.properties)[0]
+            known = _canonical(handler, decode(request.old_inputs)[0])
             await self._call(handler.delete, request.id, known)
             return empty_pb2.Empty()
 
@@ -348,6 +348,13 @@ def _canonical(handler: NativeHandler, recorded: Props) -> Props:
         return handler.normalize(recorded)
     except InputError:
         return recorded
+
+
+def _same_name(handler: NativeHandler, old: Props, new: Props) -> bool:
+    try:
+        return handler.natural_key(old) == handler.natural_key(new)
+    except KeyError:  # of a state that normalize refuses
+        return True
 
 
 def _outputs(

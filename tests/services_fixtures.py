@@ -30,12 +30,13 @@ HEAP = "512m"
 
 @dataclass(frozen=True, kw_only=True)
 class Server:
-    """One running service and its first, all-powerful account."""
+    """One running service, its first, all-powerful account, and the file with its output."""
 
     host: str
     port: int
     user: str
     password: str = field(repr=False)
+    log: Path
 
     @property
     def address(self) -> str:
@@ -63,6 +64,10 @@ def service_place() -> Iterator[Callable[[str], Place]]:
     shutil.rmtree(root)
 
 
+def log(place: Place) -> Path:
+    return place.logs / "output.log"
+
+
 @pytest.fixture(scope="session")
 def minio_server(service_place: Callable[[str], Place]) -> Iterator[Server]:
     place, (port, console) = service_place("minio"), free_ports(2)
@@ -74,7 +79,7 @@ def minio_server(service_place: Callable[[str], Place]) -> Iterator[Server]:
         console_port=console,
     )
     env = minio.environment(root_user=MINIO_USER, root_password_file=password_file)
-    server = Server(host=HOST, port=port, user=MINIO_USER, password=password)
+    server = Server(host=HOST, port=port, user=MINIO_USER, password=password, log=log(place))
     with place.running(
         command, lambda: httpx.get(f"{server.url}/minio/health/ready").is_success, env
     ):
@@ -91,7 +96,9 @@ def postgres_server(service_place: Callable[[str], Place]) -> Iterator[Server]:
     place.init(postgresql.init(home=home, data_dir=place.data, password_file=password_file))
     command = postgresql.command(home=home, config_dir=place.config, data_dir=place.data)
     with place.running(command, lambda: is_ready(port)):
-        yield Server(host=HOST, port=port, user=postgresql.SUPERUSER, password=password)
+        yield Server(
+            host=HOST, port=port, user=postgresql.SUPERUSER, password=password, log=log(place)
+        )
 
 
 @pytest.fixture(scope="session")
@@ -112,7 +119,9 @@ def elasticsearch_server(service_place: Callable[[str], Place]) -> Iterator[Serv
     place.init(
         elasticsearch.init(home=home, config_dir=place.config, password_file=password_file), env
     )
-    server = Server(host=HOST, port=port, user=elasticsearch.SUPERUSER, password=password)
+    server = Server(
+        host=HOST, port=port, user=elasticsearch.SUPERUSER, password=password, log=log(place)
+    )
     health = f"{server.url}/_cluster/health?wait_for_status=yellow&timeout=2s"
     with place.running(
         elasticsearch.command(home),

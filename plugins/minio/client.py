@@ -2,6 +2,7 @@
 
 import json
 import os
+import threading
 from typing import Any
 
 import urllib3
@@ -48,6 +49,13 @@ class MinioClient:
         }
         self._s3 = Minio(**shared)
         self._admin = MinioAdmin(**shared)
+        self._locks: dict[str, threading.Lock] = {}
+
+    def changing(self, bucket: str) -> threading.Lock:
+        """To hold while a setting of `bucket` is changed. The server keeps them all in one
+        document, which it reads, changes and writes without a lock: of two changes at once,
+        such as a policy and a life cycle, one would be lost."""
+        return self._locks.setdefault(bucket, threading.Lock())
 
     def s3(self, method: str, *args: Any, absent: tuple[str, ...] = (), **named: Any) -> Any:
         return self._call(self._s3, method, args, named, absent)

@@ -32,7 +32,7 @@ class IamUserPolicyAttachment(Kind):
         return Live(id=self.natural_key(spec), inputs=spec)
 
     def read(self, client: "MinioClient", id_: str, known: Props) -> Live | None:
-        user, policy = self._parts(id_)
+        user, policy = _parts(id_, known)
         live = client.admin("user_info", user, absent=NO_USER)
         if live is None or policy not in live.get("policyName", "").split(","):
             return None
@@ -42,12 +42,15 @@ class IamUserPolicyAttachment(Kind):
         return self.create(client, spec)  # both inputs replace: nothing is left to change
 
     def delete(self, client: "MinioClient", id_: str, known: Props) -> None:
-        user, policy = self._parts(id_)
+        user, policy = _parts(id_, known)
         gone = (*NO_USER, *DONE, "XMinioAdminNoSuchPolicy")
         client.admin("detach_policy", [policy], user=user, absent=gone)
 
-    def _parts(self, id_: str) -> tuple[str, str]:
-        user, slash, policy = id_.partition("/")
-        if not slash:
-            raise InputError("id", f"{id_!r}: expected <user>/<policy>")
-        return user, policy
+
+def _parts(id_: str, known: Props) -> tuple[str, str]:
+    if known:  # the official plugin's ids hold a random part
+        return known["userName"], known["policyName"]
+    user, slash, policy = id_.partition("/")
+    if not slash:
+        raise InputError("id", f"{id_!r}: expected <user>/<policy>")
+    return user, policy

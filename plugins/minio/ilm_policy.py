@@ -49,12 +49,14 @@ class IlmPolicy(Kind):
         if not client.s3("bucket_exists", id_):
             raise LookupError(f"bucket {id_!r} is gone: run pulumi refresh, then up")
         rules = [_to(rule) for rule in spec["rules"]]
-        client.s3("set_bucket_lifecycle", id_, LifecycleConfig(rules))
+        with client.changing(id_):
+            client.s3("set_bucket_lifecycle", id_, LifecycleConfig(rules))
         return Live(id=id_, inputs=spec)
 
     def delete(self, client: "MinioClient", id_: str, known: Props) -> None:
         missing = ("NoSuchLifecycleConfiguration", "NoSuchBucket")
-        client.s3("delete_bucket_lifecycle", id_, absent=missing)
+        with client.changing(id_):
+            client.s3("delete_bucket_lifecycle", id_, absent=missing)
 
 
 def _rule(fields: Fields) -> None:

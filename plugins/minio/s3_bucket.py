@@ -82,15 +82,8 @@ class S3Bucket(Kind):
         live = self.read(client, id_, spec)
         if live is None:
             raise LookupError(f"bucket {id_!r} is gone: run pulumi refresh, then up")
-        # A policy that S3BucketPolicy holds stays, unless the ACL itself was changed.
-        if spec["acl"] != live.inputs["acl"] or old.get("acl", spec["acl"]) != spec["acl"]:
-            if spec["acl"] == "public-read":
-                client.s3("set_bucket_policy", id_, policy.public_read(id_))
-            else:
-                client.s3("delete_bucket_policy", id_, absent=("NoSuchBucketPolicy",))
-        quota = spec.get("quota", 0)
-        if quota != live.inputs.get("quota", 0):
-            client.admin("bucket_quota_set", id_, quota)
+        with client.changing(id_):
+            _bring(client, id_, live.inputs, old, spec)
         return Live(id=id_, inputs=spec, outputs=live.outputs)
 
     def delete(self, client: "MinioClient", id_: str, known: Props) -> None:
@@ -104,6 +97,18 @@ class S3Bucket(Kind):
                 "first, if they may be lost"
             )
         client.s3("remove_bucket", id_, absent=("NoSuchBucket",))
+
+
+def _bring(client: "MinioClient", bucket: str, live: Props, old: Props, spec: Props) -> None:
+    # A policy that S3BucketPolicy holds stays, unless the ACL itself was changed.
+    if spec["acl"] != live["acl"] or old.get("acl", spec["acl"]) != spec["acl"]:
+        if spec["acl"] == "public-read":
+            client.s3("set_bucket_policy", bucket, policy.public_read(bucket))
+        else:
+            client.s3("delete_bucket_policy", bucket, absent=("NoSuchBucketPolicy",))
+    quota = spec.get("quota", 0)
+    if quota != live.get("quota", 0):
+        client.admin("bucket_quota_set", bucket, quota)
 
 
 def _acl(client: "MinioClient", bucket: str, known: str) -> str:

@@ -38,9 +38,11 @@ class S3BucketPolicy(Kind):
     def update(self, client: "MinioClient", id_: str, old: Props, spec: Props) -> Live:
         if not client.s3("bucket_exists", id_):
             raise LookupError(f"bucket {id_!r} is gone: run pulumi refresh, then up")
-        client.s3("set_bucket_policy", id_, spec["policy"])
+        with client.changing(id_):
+            client.s3("set_bucket_policy", id_, spec["policy"])
         return Live(id=id_, inputs=spec)
 
     def delete(self, client: "MinioClient", id_: str, known: Props) -> None:
         missing = ("NoSuchBucketPolicy", "NoSuchBucket")
-        client.s3("delete_bucket_policy", id_, absent=missing)
+        with client.changing(id_):
+            client.s3("delete_bucket_policy", id_, absent=missing)

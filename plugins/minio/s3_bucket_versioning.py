@@ -51,7 +51,8 @@ class S3BucketVersioning(Kind):
             excluded_prefixes=wanted.get("excludedPrefixes"),
             exclude_folders=wanted.get("excludeFolders", False),
         )
-        client.s3("set_bucket_versioning", id_, configuration)
+        with client.changing(id_):
+            client.s3("set_bucket_versioning", id_, configuration)
         return Live(id=id_, inputs=spec)
 
     def delete(self, client: "MinioClient", id_: str, known: Props) -> None:
@@ -60,7 +61,8 @@ class S3BucketVersioning(Kind):
         from minio.versioningconfig import SUSPENDED, VersioningConfig
 
         unable = ("NoSuchBucket", "InvalidBucketState")
-        client.s3("set_bucket_versioning", id_, VersioningConfig(SUSPENDED), absent=unable)
+        with client.changing(id_):
+            client.s3("set_bucket_versioning", id_, VersioningConfig(SUSPENDED), absent=unable)
 
 
 def _configuration(fields: Fields) -> None:

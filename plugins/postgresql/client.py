@@ -24,12 +24,23 @@ ADVICE = {
 }
 
 
+# Two changes of privileges at once fail with "tuple concurrently updated" (XX000).
+ONE_AT_A_TIME = "SELECT pg_advisory_xact_lock(hashtext('dataflow privileges'))"
+
+
 class Session:
     """One connection, committing each statement unless inside `transaction`."""
 
     def __init__(self, connection: "psycopg.Connection[dict[str, Any]]") -> None:
         self._connection = connection
         self.transaction = connection.transaction
+
+    @contextmanager
+    def privileges(self) -> Iterator[None]:
+        """A transaction that changes privileges, alone among such on this database."""
+        with self.transaction():
+            self.run(ONE_AT_A_TIME)
+            yield
 
     def run(self, statement: str, *names: Any, **values: Any) -> None:
         """`statement` with each {} replaced: a text is quoted as an identifier, a list of

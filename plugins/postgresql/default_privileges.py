@@ -62,7 +62,7 @@ class DefaultPrivileges(Kind):
         return self.update(client, self.natural_key(spec), {}, spec)
 
     def read(self, client: "PostgresClient", id_: str, known: Props) -> Live | None:
-        spec = _spec(id_) | known
+        spec = known or _spec(id_)
         if not client.has_database(spec["database"]):
             return None
         with client.session(spec["database"]) as session:
@@ -81,7 +81,7 @@ class DefaultPrivileges(Kind):
         return Live(id=id_, inputs=spec)
 
     def delete(self, client: "PostgresClient", id_: str, known: Props) -> None:
-        spec = _spec(id_) | known
+        spec = known or _spec(id_)
         if not client.has_database(spec["database"]):
             return
         with client.session(spec["database"]) as session:
@@ -99,7 +99,7 @@ class DefaultPrivileges(Kind):
         )
         if schema := spec.get("schema"):
             rule += sql.SQL(" IN SCHEMA {}").format(sql.Identifier(schema))
-        with client.session(spec["database"]) as session, session.transaction():
+        with client.session(spec["database"]) as session, session.privileges():
             session.run("{} REVOKE ALL ON {} FROM {}", rule, kind, role)
             if privileges:
                 words = sql.SQL(", ").join(sql.SQL(p) for p in privileges)

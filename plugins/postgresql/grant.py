@@ -81,7 +81,7 @@ class Grant(Kind):
         return self.update(client, id_, {}, spec)
 
     def read(self, client: "PostgresClient", id_: str, known: Props) -> Live | None:
-        spec = _spec(id_) | known
+        spec = known or _spec(id_)
         if not client.has_database(spec["database"]):
             return None
         with client.session(spec["database"]) as session:
@@ -103,7 +103,7 @@ class Grant(Kind):
         from psycopg import sql
 
         role = _role(spec["role"])
-        with client.session(spec["database"]) as session, session.transaction():
+        with client.session(spec["database"]) as session, session.privileges():
             target = _target(spec)
             session.run("REVOKE ALL PRIVILEGES ON {} FROM {}", target, role)
             if spec["privileges"]:
@@ -113,10 +113,10 @@ class Grant(Kind):
         return Live(id=id_, inputs=spec)
 
     def delete(self, client: "PostgresClient", id_: str, known: Props) -> None:
-        spec = _spec(id_) | known
+        spec = known or _spec(id_)
         if not client.has_database(spec["database"]):
             return
-        with client.session(spec["database"]) as session:
+        with client.session(spec["database"]) as session, session.privileges():
             there = session.row(EXISTS, {"role": spec["role"], "schema": spec.get("schema", "")})
             if not there or not there["yes"]:
                 return

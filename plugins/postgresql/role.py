@@ -108,7 +108,7 @@ class Role(Kind):
             databases = [row["datname"] for row in session.rows(OWNED_IN, {"name": name})]
         if not known.get("skipReassignOwned"):
             for database in {*databases, client.database}:
-                with client.session(database) as session:
+                with client.session(database) as session, session.privileges():
                     session.run("REASSIGN OWNED BY {} TO CURRENT_USER", name)
                     session.run("DROP OWNED BY {}", name)
         with client.session() as session:

@@ -78,6 +78,6 @@ class Schema(Kind):
 
 def _place(id_: str, known: Props) -> tuple[str, str]:
     database, dot, name = id_.partition(".")
-    if not dot:
+    if not dot and not {"database", "name"} <= known.keys():
         raise InputError("id", f"{id_!r}: expected <database>.<schema>")
     return known.get("database", database), known.get("name", name)

@@ -1,5 +1,7 @@
 """The contract of dynamic_providers/handler.py, for every handler against the real service."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 from plugins.provider import _differences
@@ -102,3 +104,39 @@ def test_an_object_that_never_was_is_gone(token, client):
     id_ = own_id(handler, client, spec)
     assert handler.read(client, id_, {}) is None
     handler.delete(client, id_, spec)
+
+
+@pytest.mark.service
+def test_many_grants_at_once(connected):
+    """The engine creates grants in parallel; PostgreSQL refuses two changes of one list."""
+    client, handler = connected("postgresql"), HANDLERS["postgresql:index/grant:Grant"]
+    roles = [f"parallel_{number}" for number in range(12)]
+    with client.session() as session:
+        for role in roles:
+            session.run("CREATE ROLE {}", role)
+    base = {"database": "postgres", "schema": "public", "objectType": "schema"}
+    specs = [handler.normalize(base | {"role": r, "privileges": ["CREATE"]}) for r in roles]
+    with ThreadPoolExecutor(len(roles)) as pool:
+        made = list(pool.map(lambda spec: handler.create(client, spec), specs))
+        list(pool.map(lambda live: handler.delete(client, live.id, live.inputs), made))
+    with client.session() as session:
+        for role in roles:
+            session.run("DROP ROLE {}", role)
+
+
+@pytest.mark.service
+def test_many_settings_of_a_bucket_at_once(connected):
+    """MinIO itself loses one of two settings that are changed at the same time."""
+    client = connected("minio")
+    client.s3("make_bucket", "contract")
+    tokens = [t for t in CASES if CASES[t].raw.get("bucket") == "contract"]
+    specs = {token: HANDLERS[token].normalize(CASES[token].raw) for token in tokens}
+    assert len(specs) == 3
+    with ThreadPoolExecutor(len(specs)) as pool:
+        for _ in range(10):
+            list(pool.map(lambda token: HANDLERS[token].create(client, specs[token]), specs))
+            for token, spec in specs.items():
+                live = HANDLERS[token].read(client, "contract", spec)
+                assert live is not None and live.inputs == spec
+                HANDLERS[token].delete(client, "contract", spec)
+    client.s3("remove_bucket", "contract")
