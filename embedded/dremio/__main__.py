@@ -1,0 +1,76 @@
+"""`python -m embedded.dremio --config <file.json>`: runs the engine until SIGTERM or SIGINT."""
+
+import argparse
+import logging
+import os
+import socket
+import sys
+from pathlib import Path
+
+import uvicorn
+
+from embedded.dremio import config as configuration
+from embedded.dremio import logs
+from embedded.dremio.api.app import build
+from embedded.dremio.engine import Engine
+from embedded.dremio.flight.server import FlightServer
+
+LOG = logging.getLogger("embedded.dremio")
+GRACE_S = 10
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Raises OSError: the address is taken or not ours."""
+    listener = socket.create_server((host, port), backlog=128)
+    listener.setblocking(False)
+    return listener
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="embedded.dremio", description=__doc__)
+    parser.add_argument("--config", type=Path, required=True, help="JSON file; keys: " + ", ".join(
+        configuration.KEYS))  # fmt: skip
+    arguments = parser.parse_args()
+    os.umask(0o077)  # the data directory holds credentials
+    logs.configure()
+    try:
+        config = configuration.load(arguments.config)
+    except configuration.ConfigError as fault:
+        LOG.error("%s", fault)
+        return 2
+    try:
+        listener = listen(config.host, config.rest_port)
+    except OSError as fault:
+        LOG.error("restPort: %s:%s: %s", config.host, config.rest_port, fault.strerror)
+        return 2
+    return run(config, listener)
+
+
+def run(config: configuration.Config, listener: socket.socket) -> int:
+    engine = Engine(config)
+    try:
+        server = FlightServer(engine, config.host, config.flight_port)
+    except OSError as fault:
+        LOG.error("flightPort: %s:%s: %s", config.host, config.flight_port, fault)
+        engine.duck.close()
+        return 2
+    engine.start()
+    rest = uvicorn.Server(
+        uvicorn.Config(
+            build(engine),
+            log_config=None,
+            access_log=False,
+            timeout_graceful_shutdown=GRACE_S,
+            server_header=False,
+        )  # fmt: skip
+    )
+    LOG.info("REST on %s, Flight on port %s", listener.getsockname(), server.port)
+    rest.run(sockets=[listener])  # returns on SIGTERM and SIGINT
+    LOG.info("stopping")
+    server.shutdown()
+    engine.stop()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""REST: /apiv2 and /api/v3."""

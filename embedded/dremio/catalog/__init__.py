@@ -1,0 +1,1 @@
+"""Spaces, folders, sources, datasets and views."""

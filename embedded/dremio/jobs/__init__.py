@@ -1,0 +1,1 @@
+"""Jobs: their life, results and audit log."""

@@ -1,0 +1,1 @@
+"""Materialised reflections: definition, refresh, matching."""

@@ -1,0 +1,1 @@
+"""Dremio SQL: parsing, planning, translation to DuckDB, statements."""

@@ -1,0 +1,1 @@
+"""Where state, objects and query execution live: SQLite, S3, DuckDB."""
