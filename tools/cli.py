@@ -47,6 +47,7 @@ def up(stack: StackName = "local") -> None:
     target = _stack(stack)
     with _clear_errors():
         target.create()
+        target.revive()
         if target.pulumi("up", "--yes", "--skip-preview"):
             raise StackError(
                 f"stack {stack!r} is not complete: the messages above say what failed. Mend it "

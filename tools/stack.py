@@ -9,6 +9,7 @@ import yaml
 
 from dynamic_providers import endpoints
 from dynamic_providers.credentials import SEED_KEY, derive
+from dynamic_providers.local import control
 from dynamic_providers.stack import PORT_OFFSET_KEY
 from tools.paths import Paths, engine_environment
 
@@ -55,6 +56,15 @@ class Stack:
                 f"stack {self.name!r} does not exist: create it with "
                 f"bin/dataflow up --stack {self.name}"
             )
+
+    def revive(self) -> None:
+        """Starts the services again after the machine did; does nothing while they run.
+
+        A plain `up` would see no difference: the state says that they run.
+        """
+        if self.exists and not control.of(str(self.directory)).alive():
+            targets = (f"--target=**{kind}**" for kind in ("local:Supervisor", "local:Process"))
+            self._require("up", "--yes", "--skip-preview", "--refresh", *targets)
 
     def pulumi(self, *arguments: str, stdin: str | None = None) -> int:
         """Runs pulumi on this stack with the terminal as its output. Returns its exit code.

@@ -113,17 +113,22 @@ def _s3_destination(source: Source, args: ConnectionsArgs) -> dict[str, pulumi.I
         "access_key_id": STORE_USER,
         "secret_access_key": args.context.credentials.secret(f"minio-{STORE_USER}"),
         "s3_path_format": f"${{STREAM_NAME}}/{source.partition}/",
-        "format": _file_format(source.file_format),
+        **_files(source.file_format),
     }
 
 
-def _file_format(file_format: FileFormat) -> dict[str, Any]:
+def _files(file_format: FileFormat) -> dict[str, Any]:
+    """Specification, "Data Path Structure", "Storage Format Strategy", "Storage Optimization"."""
     if file_format is FileFormat.JSONL:
-        return {"format_type": "JSONL"}
-    # Specification, "Storage Format Strategy" and "Storage Optimization".
+        return {
+            "file_name_pattern": "response_{part_number}.json",
+            "format": {"format_type": "JSONL"},
+        }
     return {
-        "format_type": "Parquet",
-        "compression_codec": "SNAPPY",
-        "dictionary_encoding": True,
-        "page_size_kb": 1024,
+        "format": {
+            "format_type": "Parquet",
+            "compression_codec": "SNAPPY",
+            "dictionary_encoding": True,
+            "page_size_kb": 1024,
+        }
     }

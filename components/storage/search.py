@@ -120,7 +120,7 @@ def _service(context: Context) -> Service:
         ports={"http": http_port, "transport": transport_port},
         # Anonymous requests are refused: the answer is what counts.
         readiness=Readiness(
-            kind="http", url=f"http://{HOST}:{http_port}/", status_codes=(401,), timeout_s=180
+            kind="http", url=f"http://{HOST}:{http_port}/", status_codes=(401,), timeout_s=300
         ),
         stop_timeout_s=60,
     )
