@@ -20,7 +20,7 @@ class ConfigError(ValueError):
 
 @dataclass(frozen=True, kw_only=True)
 class Config:
-    """Ports: 0 lets the system choose. memory_limit: such as `2GB`; None leaves DuckDB's default."""
+    """Ports: 0 lets the system choose. memory_limit: such as `2GB`; None: DuckDB's default."""
 
     host: str
     rest_port: int

@@ -66,7 +66,7 @@ def _build() -> dict[str, type[Message]]:
             label = _F.LABEL_REPEATED if repeated else _F.LABEL_OPTIONAL
             message.field.add(name=field, number=number, type=type_, label=label)
     pool = descriptor_pool.DescriptorPool()
-    pool.Add(file)  # type: ignore[no-untyped-call]
+    pool.Add(file)
     return {
         name: message_factory.GetMessageClass(pool.FindMessageTypeByName(f"{PACKAGE}.{name}"))
         for name in _MESSAGES

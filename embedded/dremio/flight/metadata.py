@@ -1,9 +1,10 @@
 """Flight SQL's metadata commands, answered as Arrow tables."""
 
 import re
+from collections.abc import Callable
 from typing import Any
 
-import pyarrow as pa
+import pyarrow as pa  # type: ignore[import-untyped]
 
 from embedded.dremio.catalog.model import VIEW, dotted
 from embedded.dremio.engine import Engine
@@ -63,7 +64,7 @@ _INFO: dict[int, str | bool | int] = {
 
 def table(engine: Engine, name: str, command: Any) -> pa.Table | None:
     """The answer to a metadata command; None when there is nothing to answer (keys)."""
-    answers = {
+    answers: dict[str, Callable[[], pa.Table]] = {
         "CommandGetSqlInfo": lambda: _sql_info(list(command.info)),
         "CommandGetXdbcTypeInfo": _xdbc,
         "CommandGetCatalogs": lambda: CATALOGS.empty_table(),

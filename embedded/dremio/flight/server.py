@@ -10,8 +10,8 @@ import uuid
 from collections.abc import Iterator
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.flight as flight
+import pyarrow as pa  # type: ignore[import-untyped]
+import pyarrow.flight as flight  # type: ignore[import-untyped]
 
 from embedded.dremio.catalog.model import Path
 from embedded.dremio.engine import Engine
@@ -42,7 +42,8 @@ def to_flight(fault: EngineError) -> Exception:
     }
     # ArrowInvalid is INVALID_ARGUMENT on the wire.
     type_ = codes.get(fault.kind, pa.ArrowInvalid)
-    return type_(f"{fault.kind.label} ERROR: {fault.message}")
+    error: Exception = type_(f"{fault.kind.label} ERROR: {fault.message}")
+    return error
 
 
 class _Handles:

@@ -7,7 +7,7 @@ The answer must be exactly that of the base data, so every form not understood i
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from sqlglot import exp
 
@@ -237,7 +237,7 @@ class _Rewriter:
             raise _NoMatch
         name = self._name(inner)
         if isinstance(node, exp.Sum):
-            total = exp.Sum(this=self._stored(name, "SUM"))
+            total: exp.Expr = exp.Sum(this=self._stored(name, "SUM"))
             # DuckDB sums integers to HUGEINT, which Parquet lacks: it is stored as DECIMAL.
             return cast(total, "HUGEINT") if self._candidate.types[name] in INTEGERS else total
         if isinstance(node, exp.Avg):
@@ -296,7 +296,7 @@ class _Rewriter:
         return cast(exp.column(name, table=self._alias, quoted=True), "TIMESTAMP")
 
 
-def _day_argument(node: exp.Expr) -> exp.Expr | None:
+def _day_argument(node: exp.Expr) -> Any:
     """The argument of a function that looks at the day of a timestamp only."""
     if isinstance(node, exp.Anonymous) and str(node.this).upper() == "DATE_TRUNC":
         if len(node.expressions) == 2 and unit_of(node.expressions[0]) in DATE_UNITS:

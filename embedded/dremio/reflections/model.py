@@ -153,7 +153,8 @@ def _transform(given: Mapping[str, Any]) -> dict[str, Any]:
     transform = given.get("transform") or {"type": "IDENTITY"}
     if transform.get("type") not in TRANSFORMS:
         raise invalid(
-            f"partition transform [{transform.get('type')}]: expected one of {', '.join(TRANSFORMS)}"
+            f"partition transform [{transform.get('type')}]: "
+            f"expected one of {', '.join(TRANSFORMS)}"
         )
     return dict(transform)
 

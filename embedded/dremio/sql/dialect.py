@@ -47,11 +47,12 @@ def _format(name: str, arg: exp.Expr) -> exp.Expr:
     return exp.Literal.string(strftime(arg.name))
 
 
-def unit_of(arg: exp.Expr) -> str:
+def unit_of(arg: exp.Expr | None) -> str:
     """`DAY` of 'day', DAY or SQL_TSI_DAY. Raises EngineError."""
-    unit = arg.name.upper().removeprefix("SQL_TSI_")
+    name = arg.name if arg is not None else ""
+    unit = name.upper().removeprefix("SQL_TSI_")
     if unit not in UNITS:
-        raise invalid(f"'{arg.name}' is not a valid time unit")
+        raise invalid(f"'{name}' is not a valid time unit")
     return unit
 
 

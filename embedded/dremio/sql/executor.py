@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import duckdb
-import pyarrow as pa
+import pyarrow as pa  # type: ignore[import-untyped]
 from sqlglot import exp
 
 from embedded.dremio.catalog.catalog import Catalog

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import duckdb
-import pyarrow as pa
+import pyarrow as pa  # type: ignore[import-untyped]
 from sqlglot import exp
 
 from embedded.dremio.catalog.catalog import Catalog
@@ -99,8 +99,7 @@ class Planner:
         expansion = Expansion(self, reflections)
         tree = parse_query(sql)
         _name_outputs(tree)
-        tree = expansion.expand(tree, context)
-        inner = translate(tree)
+        inner = translate(expansion.expand(tree, context))
         columns = self.describe(inner, expansion.tables)
         return self._finish(inner, columns, expansion)
 
@@ -191,7 +190,7 @@ class Expansion:
     relationships: dict[str, tuple[str, str]] = field(default_factory=dict)
     stack: list[str] = field(default_factory=list)
 
-    def expand(self, tree: exp.Query, context: Path) -> exp.Query:
+    def expand(self, tree: exp.Expr, context: Path) -> exp.Expr:
         """`tree` with every name replaced by what DuckDB knows. Changes `tree`."""
         _name_expressions(tree)
         scope = Scope(tree)
@@ -291,7 +290,7 @@ class Expansion:
         self.leases.add(entity.generation)
         return _table(self.planner.table_view(entity), alias)
 
-    def _view(self, entity: Entity) -> exp.Query:
+    def _view(self, entity: Entity) -> exp.Expr:
         if entity.id in self.stack or len(self.stack) > MAX_DEPTH:
             raise invalid(f"View [{dotted(entity.path)}] refers to itself.")
         self.stack.append(entity.id)

@@ -7,7 +7,7 @@ timestamp[ms] without zone and time32[ms]; nested types go out as DuckDB makes t
 import re
 from dataclasses import dataclass
 
-import pyarrow as pa
+import pyarrow as pa  # type: ignore[import-untyped]
 
 from embedded.dremio.errors import unsupported
 

@@ -242,8 +242,9 @@ ORDERS = pa.table(
         "customer_id": pa.array([1, 1, 2, 2, 3, 3, 3, None], pa.int64()),
         "amount": pa.array([10, 20, 30, 40, 50, None, 70, 80], pa.decimal128(12, 2)),
         "status": ["completed"] * 6 + ["open", None],
-        "order_date": pa.array([f"2026-0{1 + i % 3}-1{i}T0{i}:30:00.123456" for i in range(8)])
-        .cast(pa.timestamp("us")),
+        "order_date": pa.array(
+            [f"2026-0{1 + i % 3}-1{i}T0{i}:30:00.123456" for i in range(8)]
+        ).cast(pa.timestamp("us")),
     }
 )
 
