@@ -94,9 +94,9 @@ def _connection(service: Service):
         **raw,
         "streams": raw["streams"][:1],
         "schedule": {"scheduleType": "cron", "cronExpression": "0 0 1 * * ? UTC"},
-        "nonBreakingSchemaUpdatesBehavior": "propagate_columns",
         "status": "inactive",
         "prefix": "raw_",
+        **service.facts["connection_change"],
     }
     return raw, changed
 

@@ -1,11 +1,18 @@
 """Services that the handlers are tested against: in-process fakes, and the real things."""
 
+import io
+import json
+import sys
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
 
 import httpx
 import psycopg
+import pyarrow
 import pytest
+from minio import Minio
+from pyarrow import parquet
 
 from dynamic_providers.airbyte.client import AirbyteClient
 from dynamic_providers.dremio import first_user
@@ -61,6 +68,7 @@ def airbyte(airbyte_fake) -> Iterator[Service]:
                 "source_change": {"host": "db.example", "password": "new-pa55word"},
                 "destination": S3,
                 "streams": STREAMS,
+                "connection_change": {"nonBreakingSchemaUpdatesBehavior": "propagate_columns"},
             },
         )
 
@@ -133,4 +141,104 @@ def superset(postgres_server, service_place) -> Iterator[Service]:
         address = f"{postgres_server.address}/warehouse_of_handlers"
         uri = f"postgresql://analyst:{PASSWORD}@{address}"
         yield Service(client=client, facts={"uri": uri, "url": url})
+        client.close()
+
+
+@pytest.fixture(scope="session")
+def store(minio_server) -> tuple[str, str, str, list[str]]:
+    """Address, access key, secret key and buckets of a store with one folder of Parquet."""
+    client = Minio(minio_server.address, minio_server.user, minio_server.password, secure=False)
+    client.make_bucket("handlers")
+    file = io.BytesIO()
+    parquet.write_table(pyarrow.table({"id": [1, 2], "amount": [1.5, 2.5]}), file)
+    file.seek(0)
+    client.put_object("handlers", "orders/part-0.parquet", file, len(file.getvalue()))
+    return minio_server.address, minio_server.user, minio_server.password, ["handlers"]
+
+
+@contextmanager
+def embedded(place, name: str, config: dict, ready: str) -> Iterator[None]:
+    """One of the embedded engines, as a stack runs it. ready: address that answers."""
+    path = place.write(f"{name}.json", json.dumps(config))
+    with place.running(
+        [sys.executable, "-m", f"embedded.{name}", "--config", str(path)],
+        lambda: httpx.get(ready, timeout=5).status_code < 500,
+        {"PYTHONPATH": str(Path(__file__).parents[2])},
+    ):
+        yield
+
+
+@pytest.fixture(scope="session")
+def embedded_airbyte(postgres_server, store, service_place) -> Iterator[Service]:
+    where = {"host": postgres_server.host, "port": postgres_server.port}
+    admin = {**where, "user": postgres_server.user, "password": postgres_server.password}
+    with psycopg.connect(**admin, dbname="postgres", autocommit=True) as connection:
+        connection.execute("CREATE DATABASE airbyte_of_handlers")
+        connection.execute("CREATE DATABASE shop_of_handlers")
+    with psycopg.connect(**admin, dbname="shop_of_handlers") as connection:
+        for table in ("orders", "customers"):
+            connection.execute(f"CREATE TABLE {table} (id int PRIMARY KEY, updated_at timestamp)")
+            connection.execute(f"INSERT INTO {table} VALUES (1, '2026-01-01')")
+    place, (port,) = service_place("airbyte"), free_ports(1)
+    config = {
+        "host": "127.0.0.1",
+        "port": port,
+        "database": {
+            **where,
+            "dbname": "airbyte_of_handlers",
+            "user": postgres_server.user,
+            "passwordFile": str(place.write("database-password", postgres_server.password)),
+        },
+        "clientId": "dataflow",
+        "clientSecretFile": str(place.write("client-secret", SECRET)),
+        "workDir": str(place.data),
+        "authEnabled": True,
+    }
+    url = f"http://127.0.0.1:{port}"
+    endpoint, access_key, secret_key, (bucket,) = store
+    with embedded(place, "airbyte", config, f"{url}/api/public/v1/health"):
+        client = AirbyteClient(url, SECRET)
+        yield Service(
+            client=client,
+            facts={
+                "source": {
+                    **POSTGRES,
+                    **where,
+                    "database": "shop_of_handlers",
+                    "username": postgres_server.user,
+                    "password": postgres_server.password,
+                },
+                "source_change": {"schemas": ["public"]},
+                "destination": {
+                    **S3,
+                    "s3_bucket_name": bucket,
+                    "s3_endpoint": f"http://{endpoint}",
+                    "access_key_id": access_key,
+                    "secret_access_key": secret_key,
+                },
+                "streams": STREAMS,
+                "connection_change": {},
+            },
+        )
+        client.close()
+
+
+@pytest.fixture(scope="session")
+def embedded_dremio(store, service_place) -> Iterator[Service]:
+    place, (port, flight_port) = service_place("dremio"), free_ports(2)
+    config = {
+        "host": "127.0.0.1",
+        "restPort": port,
+        "flightPort": flight_port,
+        "dataDir": str(place.data),
+        "edition": "community",
+    }
+    url = f"http://127.0.0.1:{port}"
+    with embedded(place, "dremio", config, f"{url}/apiv2/login"):
+        client = DremioClient(url, PASSWORD)
+        first_user.create(client, first_user.normalize({}))
+        yield Service(
+            client=client,
+            facts={"store": store, "put_files": lambda source: [source, "handlers", "orders"]},
+        )
         client.close()

@@ -80,6 +80,18 @@ def test_dremio(case, dremio):
 
 
 @pytest.mark.service
+@pytest.mark.parametrize("case", cases("airbyte"))
+def test_embedded_airbyte(case, embedded_airbyte):
+    check(case, embedded_airbyte)
+
+
+@pytest.mark.service
+@pytest.mark.parametrize("case", cases("dremio"))
+def test_embedded_dremio(case, embedded_dremio):
+    check(case, embedded_dremio)
+
+
+@pytest.mark.service
 @pytest.mark.timeout(400)
 @pytest.mark.parametrize("case", cases("superset"))
 def test_superset(case, superset):
