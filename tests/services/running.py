@@ -54,7 +54,7 @@ class Place:
         value = secrets.token_hex(24)
         return self.write(name, value), value
 
-    def _popen(self, command: Sequence[str], env: Mapping[str, str], **more) -> subprocess.Popen:
+    def popen(self, command: Sequence[str], env: Mapping[str, str], **more) -> subprocess.Popen:
         as_user = {"user": self.uid, "group": self.gid, "extra_groups": []}
         return subprocess.Popen(
             command,
@@ -68,7 +68,7 @@ class Place:
 
     def init(self, init: Init, env: Mapping[str, str] | None = None) -> None:
         given = Path(init.stdin_file).read_bytes() if init.stdin_file else None
-        process = self._popen(
+        process = self.popen(
             init.command, env or {}, stdin=subprocess.PIPE, stdout=subprocess.PIPE
         )
         printed, _ = process.communicate(given, timeout=60)
@@ -76,7 +76,7 @@ class Place:
         assert Path(init.creates).exists()
 
     def succeeds(self, command: Sequence[str], env: Mapping[str, str]) -> bool:
-        process = self._popen(command, env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+        process = self.popen(command, env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
         printed, _ = process.communicate(timeout=60)
         # Not ready is no reason to talk: what is printed is a fault of the probe's own.
         assert not printed, printed.decode()
@@ -92,7 +92,7 @@ class Place:
     ) -> Iterator[subprocess.Popen]:
         log = self.logs / "output.log"
         with log.open("ab") as out:
-            process = self._popen(command, env or {}, stdin=subprocess.DEVNULL, stdout=out)
+            process = self.popen(command, env or {}, stdin=subprocess.DEVNULL, stdout=out)
         try:
 
             def alive() -> None:

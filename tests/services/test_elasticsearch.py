@@ -63,7 +63,7 @@ def node(paths, make_place):
     )
     with httpx.Client(base_url=url, auth=(config.SUPERUSER, password), timeout=30) as superuser:
         command = config.command(home)
-        with place.running(command, lambda: place.succeeds(probe, env), env, timeout_s=180):
+        with place.running(command, lambda: place.succeeds(probe, env), env, timeout_s=300):
             yield superuser
 
 
