@@ -222,6 +222,16 @@ def test_files_lie_in_the_folders_of_the_specification(built, bucket):
     }
 
 
+def test_files_are_compressed_as_the_specification_says(built, bucket):
+    codecs = {}
+    for item in bucket.list_objects(BUCKET, recursive=True):
+        layer = item.object_name.partition("/")[0]
+        content = bucket.get_object(BUCKET, item.object_name).read()
+        column = pq.ParquetFile(io.BytesIO(content)).metadata.row_group(0).column(0)
+        codecs.setdefault(layer, set()).add(column.compression)
+    assert codecs == {"bronze": {"SNAPPY"}, "silver": {"SNAPPY"}, "gold": {"ZSTD"}}
+
+
 def test_the_documented_columns_are_those_that_exist(built):
     for file in (ROOT / "dbt_project" / "models").rglob("*.yml"):
         for model in yaml.safe_load(file.read_text()).get("models", []):

@@ -140,6 +140,7 @@ def declare_connection(
 def declare_lake(client: DremioClient, store: Server) -> None:
     config = source.minio_config(store.address, store.user, store.password, [BUCKET])
     config |= {"rootPath": f"/{BUCKET}", "defaultCtasFormat": "PARQUET"}
+    config["propertyList"].append({"name": "dremio.parquet.compression.gold", "value": "zstd"})
     make(source, client, name=LAKE, type="S3", config=config)
     for layer in Layer:
         make(space, client, name=layer.value)
