@@ -26,6 +26,7 @@ SERVICE_USER = "dataflow"
 HOST = "127.0.0.1"
 MINIO_USER = "root-of-tests"
 HEAP = "512m"
+ELASTICSEARCH_START_S = 300  # 15 s alone, two minutes on a machine with other work
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,5 +128,6 @@ def elasticsearch_server(service_place: Callable[[str], Place]) -> Iterator[Serv
         elasticsearch.command(home),
         lambda: httpx.get(health, auth=(server.user, server.password), timeout=5).is_success,
         env,
+        timeout_s=ELASTICSEARCH_START_S,
     ):
         yield server
