@@ -3,6 +3,7 @@
 https://superset.apache.org/docs/api
 """
 
+import threading
 import time
 from collections.abc import Generator
 from typing import Any, Final
@@ -60,9 +61,14 @@ class BrowserAuth(SessionAuth):
 
 
 class SupersetClient:
-    """One Superset, as one user. Thread-safe."""
+    """One Superset, as one user. Thread-safe.
+
+    creating: held while an object is created. Superset adds the permissions of new objects
+    without a lock of its own: of two at once, one fails on the other's permission.
+    """
 
     def __init__(self, base_url: str, password: str, *, user: str = ADMIN) -> None:
+        self.creating = threading.Lock()
         self.api = ApiClient(
             "superset",
             base_url,

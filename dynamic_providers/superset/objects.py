@@ -38,14 +38,9 @@ def create(
 
     number = find()
     if number is None:
-        number = post_once(
-            lambda: int(
-                client.require("POST", f"/{kind}/", {**body, **MANAGED, "uuid": spec["uuid"]})[
-                    "id"
-                ]
-            ),
-            find,
-        )
+        new = {**body, **MANAGED, "uuid": spec["uuid"]}
+        with client.creating:
+            number = post_once(lambda: int(client.require("POST", f"/{kind}/", new)["id"]), find)
     finish(number)
     return Live(id=spec["uuid"], inputs=spec)
 
