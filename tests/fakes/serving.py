@@ -1,4 +1,4 @@
-"""Serves an ASGI application on a free port of this process."""
+"""Serves an ASGI application in this process, on a free port."""
 
 import socket
 import threading
@@ -20,9 +20,9 @@ class _Server(uvicorn.Server):
 
 
 @contextmanager
-def serving(app: Starlette) -> Iterator[str]:
-    """Yields http://host:port."""
-    listener = socket.create_server(("127.0.0.1", 0))
+def serving(app: Starlette, port: int = 0) -> Iterator[str]:
+    """Yields http://host:port. Raises OSError if the port is taken."""
+    listener = socket.create_server(("127.0.0.1", port))
     server = _Server(uvicorn.Config(app, log_level="warning", lifespan="off"))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()
