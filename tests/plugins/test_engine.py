@@ -58,7 +58,7 @@ class Stack:
         """What a preview would do: `kind name operation` -> detailed diff, path -> kind."""
         found = {}
         for step in json.loads(self.run("preview", "--json", *options))["steps"]:
-            if step["op"] != "same":
+            if step["op"] not in ("same", "refresh"):
                 kind, name = step["urn"].split("::")[2:]
                 diff = step.get("detailedDiff") or {}
                 label = f"{kind.rsplit(':', 1)[-1]} {name} {step['op']}"
