@@ -178,10 +178,10 @@ class Platform(pulumi.ComponentResource):
             "metrics",
             MetricsArgs(
                 context=context,
+                object_store=store,
                 targets={
                     "airbyte": airbyte.endpoint,
                     "dremio": dremio.rest,
-                    "minio": store.endpoint,
                     "pipeline": pipeline.service.endpoints["metrics"],
                     "superset": superset.endpoint,
                 },

@@ -7,7 +7,9 @@ import pulumi
 
 from components.context import Context
 from components.runtime.service import Endpoint, Readiness, Service
+from components.storage.object_store import ObjectStore
 from dynamic_providers.endpoints import HOST, port
+from services.minio import config as minio_config
 from services.prometheus import config as prometheus_config
 from services.prometheus.config import Scrape
 
@@ -17,9 +19,10 @@ RETENTION_DAYS = 90  # as long as the audit log (specification, "Audit Data Acce
 
 @dataclass(frozen=True, kw_only=True)
 class MetricsArgs:
-    """targets: service -> endpoint that serves /metrics."""
+    """targets: service -> endpoint that serves /metrics to everybody on this machine."""
 
     context: Context
+    object_store: ObjectStore
     targets: Mapping[str, Endpoint]
 
 
@@ -39,9 +42,18 @@ def _service(args: MetricsArgs) -> Service:
     runtime = args.context.runtime
     directory = runtime.directory("prometheus")
     http_port = port("prometheus", args.context.port_offset)
+    store = args.object_store.endpoint
     scrapes = [
-        Scrape(job=job, targets=(f"{target.host}:{target.port}",))
-        for job, target in sorted(args.targets.items())
+        Scrape(
+            job="minio",
+            targets=(f"{store.host}:{store.port}",),
+            path=minio_config.METRICS_PATH,
+            bearer_token_file=directory / "config" / "minio-token",
+        ),
+        *(
+            Scrape(job=job, targets=(f"{target.host}:{target.port}",))
+            for job, target in sorted(args.targets.items())
+        ),
     ]
     return Service(
         name="prometheus",
@@ -53,6 +65,7 @@ def _service(args: MetricsArgs) -> Service:
             retention_days=RETENTION_DAYS,
         ),
         files=prometheus_config.files(scrapes=scrapes, interval_s=SCRAPE_INTERVAL_S),
+        secret_files={"minio-token": args.object_store.metrics_token},
         ports={"http": http_port},
         readiness=Readiness(kind="http", url=f"http://{HOST}:{http_port}/-/ready"),
     )

@@ -19,6 +19,7 @@ from dynamic_providers.endpoints import HOST, port
 from flow.derive import BUCKET
 from services.minio import config as minio_config
 
+METRICS_USER = "prometheus"
 ROOT_USER = "minio-root"
 
 
@@ -84,6 +85,16 @@ def private_bucket_policy() -> str:
     )
 
 
+def metrics_policy() -> str:
+    """What Prometheus needs and no more: it cannot list a single object."""
+    return json.dumps(
+        {
+            "Version": "2012-10-17",
+            "Statement": [{"Effect": "Allow", "Action": ["admin:Prometheus"]}],
+        }
+    )
+
+
 @dataclass(frozen=True, kw_only=True)
 class ObjectStoreArgs:
     context: Context
@@ -95,6 +106,7 @@ class ObjectStore(pulumi.ComponentResource):
     provider: minio.Provider
     bucket: minio.S3Bucket
     users: dict[str, pulumi.Resource]  # user -> what must exist before it can work
+    metrics_token: pulumi.Output[str]  # what Prometheus shows to read the metrics
 
     def __init__(
         self, name: str, args: ObjectStoreArgs, opts: pulumi.ResourceOptions | None = None
@@ -124,24 +136,31 @@ class ObjectStore(pulumi.ComponentResource):
             policy=private_bucket_policy(),
             opts=child_of(self, provider=self.provider),
         )
-        self.users = {access.user: self._user(name, access, args) for access in args.access}
+        self.users = {
+            access.user: self._user(name, access.user, access.policy(), args.context)
+            for access in args.access
+        }
+        self._user(name, METRICS_USER, metrics_policy(), args.context)
+        self.metrics_token = pulumi.Output.secret(
+            secret(f"minio-{METRICS_USER}").apply(
+                lambda key: minio_config.metrics_token(access_key=METRICS_USER, secret_key=key)
+            )
+        )
         self.register_outputs({"url": self.endpoint.url, "bucket": self.bucket.bucket})
 
-    def _user(self, name: str, access: Access, args: ObjectStoreArgs) -> pulumi.Resource:
+    def _user(self, name: str, user: str, policy: str, context: Context) -> pulumi.Resource:
         options = child_of(self, provider=self.provider)
-        user = minio.IamUser(
-            f"{name}-user-{access.user}",
-            name=access.user,
-            secret=args.context.credentials.secret(f"minio-{access.user}"),
+        account = minio.IamUser(
+            f"{name}-user-{user}",
+            name=user,
+            secret=context.credentials.secret(f"minio-{user}"),
             opts=options,
         )
-        policy = minio.IamPolicy(
-            f"{name}-policy-{access.user}", name=access.user, policy=access.policy(), opts=options
-        )
+        rights = minio.IamPolicy(f"{name}-policy-{user}", name=user, policy=policy, opts=options)
         return minio.IamUserPolicyAttachment(
-            f"{name}-attachment-{access.user}",
-            user_name=user.name,
-            policy_name=policy.name,
+            f"{name}-attachment-{user}",
+            user_name=account.name,
+            policy_name=rights.name,
             opts=options,
         )
 

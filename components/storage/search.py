@@ -13,7 +13,7 @@ import pulumi_elasticstack as elasticstack
 from components.context import Context
 from components.options import child_of
 from components.runtime.service import Endpoint, Readiness, Service
-from dynamic_providers.endpoints import HOST, port
+from dynamic_providers.endpoints import port
 from services.elasticsearch import config as elasticsearch_config
 from services.elasticsearch.config import SUPERUSER
 
@@ -118,9 +118,14 @@ def _service(context: Context) -> Service:
             ),
         ),
         ports={"http": http_port, "transport": transport_port},
-        # Anonymous requests are refused: the answer is what counts.
         readiness=Readiness(
-            kind="http", url=f"http://{HOST}:{http_port}/", status_codes=(401,), timeout_s=300
+            kind="command",
+            command=context.runtime.python(
+                "services.elasticsearch.ready",
+                str(http_port),
+                str(config / "superuser-password"),
+            ),
+            timeout_s=300,
         ),
         stop_timeout_s=60,
     )

@@ -95,11 +95,6 @@ def command(home: Path) -> tuple[str, ...]:
     return (str(home / "bin/elasticsearch"),)
 
 
-def ready_command(*, python: Path, port: int, password_file: Path) -> tuple[str, ...]:
-    """Succeeds when roles and users can be made. python: of the project's environment."""
-    return (str(python), "-P", str(HERE / "ready.py"), str(port), str(password_file))
-
-
 def environment(*, config_dir: Path, tmp_dir: Path) -> dict[str, str]:
     """Of the service and of its `init`. tmp_dir must exist."""
     return {"ES_PATH_CONF": str(config_dir), "ES_TMPDIR": str(tmp_dir)}

@@ -1,5 +1,5 @@
-"""Ends with 0 when Elasticsearch can be administered. Arguments: port, the superuser's password
-file.
+"""`python -m services.elasticsearch.ready PORT PASSWORD_FILE`: exit status 0 once Elasticsearch
+can be administered. The file holds the superuser's password.
 
 An open port is not enough: log-ins fail until the shard of the security index has started, both
 on a restart and in the moment after the very first role or user made that index. So this makes
@@ -11,10 +11,7 @@ from pathlib import Path
 
 import httpx
 
-# After everything else: run as a script, whose folder is not the project's.
-sys.path.append(str(Path(__file__).resolve().parents[2]))
-
-from services.elasticsearch.config import HOST, SUPERUSER  # noqa: E402
+from services.elasticsearch.config import HOST, SUPERUSER
 
 TIMEOUT_S = 10.0
 SECURITY_INDEX = "/_cluster/health/.security?wait_for_status=yellow&timeout=0s"

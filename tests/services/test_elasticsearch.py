@@ -58,9 +58,9 @@ def node(paths, make_place):
     env = config.environment(config_dir=place.config, tmp_dir=place.tmp)
     place.init(config.init(home=home, config_dir=place.config, password_file=password_file), env)
     url = f"http://127.0.0.1:{http_port}"
-    probe = config.ready_command(
-        python=paths.venv / "bin/python", port=http_port, password_file=password_file
-    )
+    launcher = paths.root / "components/runtime/launch.py"
+    module = "services.elasticsearch.ready"
+    probe = (paths.venv / "bin/python", launcher, module, str(http_port), password_file)
     with httpx.Client(base_url=url, auth=(config.SUPERUSER, password), timeout=30) as superuser:
         command = config.command(home)
         with place.running(command, lambda: place.succeeds(probe, env), env, timeout_s=300):
