@@ -122,12 +122,13 @@ def _select_one(
 def _find(wanted: Mapping[str, Any], discovered: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
     name = wanted.get("name")
     same = [stream for stream in discovered if stream["name"] == name]
-    if len(same) > 1:
+    ambiguous = len(same) > 1
+    if ambiguous:
         same = [stream for stream in same if stream.get("namespace") == wanted.get("namespace")]
     if len(same) == 1:
         return same[0]
     known = ", ".join(sorted(".".join(filter(None, stream_key(s))) for s in discovered)) or "none"
-    problem = "Ambiguous" if len(same) > 1 else "Invalid"
+    problem = "Ambiguous" if ambiguous else "Invalid"
     raise CatalogError(f"{problem} stream found: {name!r}. The source has: {known}.")
 
 

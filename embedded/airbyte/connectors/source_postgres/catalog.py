@@ -36,7 +36,15 @@ SCHEMAS: dict[str, dict[str, Any]] = {
     "timetz": {"type": "string", "format": "time", "airbyte_type": "time_with_timezone"},
 }
 # Types that to_json writes as the JSON value we want; every other type is cast to text.
-PLAIN = frozenset(SCHEMAS) - {"money"} | {"text", "varchar", "bpchar", "uuid", "bytea", "name"}
+PLAIN = (frozenset(SCHEMAS) - {"money"}) | {
+    "text",
+    "varchar",
+    "bpchar",
+    "uuid",
+    "bytea",
+    "name",
+    "inet",  # its cast to text would add /32
+}
 ENDLESS = frozenset({"float4", "float8", "date", "timestamp", "timestamptz"})
 NUMERIC_INFINITY_SINCE = 140000  # server_version_num
 
