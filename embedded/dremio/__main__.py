@@ -3,8 +3,11 @@
 import argparse
 import logging
 import os
+import signal
 import socket
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import uvicorn
@@ -17,6 +20,17 @@ from embedded.dremio.flight.server import FlightServer
 
 LOG = logging.getLogger("embedded.dremio")
 GRACE_S = 10
+
+
+class _Server(uvicorn.Server):
+    """uvicorn's own handlers kill the process once REST is down, before the engine is."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+    def finish(self) -> None:
+        self.should_exit = True
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -55,7 +69,7 @@ def run(config: configuration.Config, listener: socket.socket) -> int:
         engine.duck.close()
         return 2
     engine.start()
-    rest = uvicorn.Server(
+    rest = _Server(
         uvicorn.Config(
             build(engine),
             log_config=None,
@@ -64,6 +78,8 @@ def run(config: configuration.Config, listener: socket.socket) -> int:
             server_header=False,
         )  # fmt: skip
     )
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: rest.finish())
     LOG.info("REST on %s, Flight on port %s", listener.getsockname(), server.port)
     rest.run(sockets=[listener])  # returns on SIGTERM and SIGINT
     LOG.info("stopping")

@@ -149,7 +149,7 @@ def roll_up(select: exp.Select, candidate: Candidate, entity: Entity) -> exp.Sel
         fresh.set("expressions", [rewriter.rewrite(item) for item in fresh.expressions])
         for name in ("where", "group", "having", "order"):
             if clause := fresh.args.get(name):
-                rewriter.aliases_visible = name != "where"
+                rewriter.clause = name
                 fresh.set(name, rewriter.rewrite(clause))
     except _NoMatch:
         return None
@@ -175,7 +175,7 @@ class _Rewriter:
         self._columns = {name.lower() for name, _ in entity.columns}
         self._alias = alias.lower()
         self._aliases = aliases
-        self.aliases_visible = False
+        self.clause = "select"
 
     def rewrite(self, node: exp.Expr) -> exp.Expr:
         """Raises _NoMatch."""
@@ -207,8 +207,12 @@ class _Rewriter:
         return node.name.lower()
 
     def _column(self, node: exp.Column) -> exp.Expr:
-        if self.aliases_visible and not node.table and node.name.lower() in self._aliases:
-            return node
+        name = node.name.lower()
+        if not node.table and name in self._aliases:
+            # ORDER BY prefers the alias, GROUP BY and HAVING the column of that name.
+            visible = self.clause in ("group", "having") and name not in self._columns
+            if self.clause == "order" or visible:
+                return node
         return self._dimension(self._name(node))
 
     def _dimension(self, name: str) -> exp.Expr:

@@ -98,7 +98,6 @@ class Planner:
             reflections = False
         expansion = Expansion(self, reflections)
         tree = parse_query(sql)
-        _name_outputs(tree)
         inner = translate(expansion.expand(tree, context))
         columns = self.describe(inner, expansion.tables)
         return self._finish(inner, columns, expansion)
@@ -391,25 +390,16 @@ def _unique(names: Iterable[str]) -> list[str]:
     return out
 
 
-def _name_outputs(tree: exp.Query) -> None:
-    """Output columns are spelled as the query spells them."""
-    top: exp.Expr = tree
-    while isinstance(top, exp.SetOperation):
-        top = top.this
-        if isinstance(top, exp.Subquery):
-            top = top.unnest()
-    if isinstance(top, exp.Select):
-        for item in top.expressions:
-            if isinstance(item, exp.Column) and not isinstance(item.this, exp.Star):
-                item.replace(exp.alias_(item.copy(), item.name, quoted=True))
-
-
 def _name_expressions(tree: exp.Expr) -> None:
-    """Unnamed expressions are EXPR$0, EXPR$1, … by position, at every level."""
-    named = (exp.Alias, exp.Column, exp.Star, exp.Dot, exp.Aliases)
+    """Columns keep the spelling of the query, and unnamed expressions are EXPR$0, EXPR$1, … by
+    position; both at every level, as in Calcite."""
+    named = (exp.Alias, exp.Star, exp.Dot, exp.Aliases)
     for select in tree.find_all(exp.Select):
         for index, item in enumerate(list(select.expressions)):
-            if not isinstance(item, named):
+            if isinstance(item, exp.Column):
+                if not isinstance(item.this, exp.Star):
+                    item.replace(exp.alias_(item.copy(), item.name, quoted=True))
+            elif not isinstance(item, named):
                 item.replace(exp.alias_(item.copy(), f"EXPR${index}", quoted=True))
     for values in tree.find_all(exp.Values):
         if not isinstance(values.parent, (exp.From, exp.Join)) or not values.expressions:
