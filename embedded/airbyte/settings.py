@@ -159,7 +159,7 @@ def parse(raw: Any) -> Settings:
             **{name: (sys.executable, "-m", module) for name, module in BUILT_IN.items()},
             **{name: tuple(command) for name, command in raw.get("connectors", {}).items()},
         },
-        work_dir=Path(raw["workDir"]),
+        work_dir=Path(raw["workDir"]).absolute(),  # children run elsewhere
         engine=_engine(raw.get("engine", {})),
     )
 

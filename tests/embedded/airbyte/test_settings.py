@@ -32,6 +32,7 @@ def test_defaults_are_those_of_the_specification(raw) -> None:
     assert parsed.engine.timeout_s == 3600
     assert "airbyte/source-postgres" in parsed.connectors
     assert parsed.database.password == "pw"
+    assert settings.parse({**raw, "workDir": "work"}).work_dir.is_absolute()
     assert "pw" not in repr(parsed) and "s3cret" not in repr(parsed)
 
 

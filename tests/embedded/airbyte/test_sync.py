@@ -214,9 +214,9 @@ def test_state_never_is_ahead_of_the_data(
 ) -> None:
     """Objects of 1 MB: the destination dies after some are durable and others are not."""
     with connect(shop) as db:
+        noise = " || ".join(["md5(random()::text)"] * 10)
         db.execute(
-            "INSERT INTO customers SELECT i, (SELECT string_agg(md5(random()::text || i), '') "
-            "FROM generate_series(1, 10)), i, "
+            f"INSERT INTO customers SELECT i, {noise}, i, "
             "timestamptz '2025-11-01 00:00Z' + i * interval '1 second' "
             "FROM generate_series(10000, 39999) i"
         )
