@@ -152,7 +152,7 @@ class Dremio(Double):
             "POST /apiv2/login": lambda body: (200, {"token": "t"}),
             "POST /api/v3/sql": self._sql,
             r"GET /api/v3/job/(\d+)": self._job,
-            r"GET /api/v3/job/\d+/results": lambda body: (200, {"rows": []}),
+            r"GET /api/v3/job/(\d+)/results": self._rows,
             r"GET /api/v3/catalog/by-path/(.+)": self._dataset,
             r"GET /api/v3/dataset/(.+)/reflection": self._reflections,
             r"GET /api/v3/reflection/(.+)": lambda id_, body: (200, self._reflection(id_)),
@@ -167,6 +167,12 @@ class Dremio(Double):
         if self.broken_sql in self.sql[int(number)]:
             return 200, {"jobState": "FAILED", "errorMessage": "the folder is empty"}
         return 200, {"jobState": "COMPLETED", "rowCount": 1}
+
+    def _rows(self, number: str, body: Any) -> Answer:
+        if "INFORMATION_SCHEMA" in self.sql[int(number)]:
+            names = [("gold", "fct_orders"), ("bronze", "orders")]
+            return 200, {"rows": [{"layer": a, "dataset": b} for a, b in names]}
+        return 200, {"rows": [{"row_count": 1234}]}
 
     def _dataset(self, path: str, body: Any) -> Answer:
         return 200, {"id": path.replace("/", "."), "type": "VIRTUAL_DATASET"}

@@ -16,6 +16,7 @@ from pipeline.history import History, RunInProgress
 from pipeline.progress import StepError
 from tests.pipeline.conftest import SECRET, shown
 from tests.pipeline.doubles import fake_dbt, results
+from tests.services.running import free_ports
 
 pytestmark = pytest.mark.service  # PostgreSQL
 
@@ -132,6 +133,17 @@ def test_the_database_must_be_there(settings, tmp_path, capsys):
     assert "database 'pipeline'" in capsys.readouterr().out
 
 
+def test_the_summary_shows_each_dataset_even_when_one_is_broken(config_file, dremio, capsys):
+    dremio.broken_sql = "fct_orders"
+    assert main(["summary", "--config", str(config_file)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    [bronze] = [line for line in lines if "bronze" in line]
+    [gold] = [line for line in lines if "gold" in line]
+    assert "1,234" in bronze
+    assert "FAILED: the folder is empty" in " ".join(gold.split())
+    assert lines.index(bronze) < lines.index(gold)
+
+
 def start(verb, config_file):
     return subprocess.Popen(
         [sys.executable, "-m", "pipeline", verb, "--config", str(config_file)],
@@ -175,16 +187,18 @@ def get(url):
 
 
 @pytest.fixture
-def served_file(whole_settings, tmp_path):
+def served(whole_settings, tmp_path):
+    """A settings file for the service, and its URL."""
+    (port,) = free_ports(1)  # after the doubles have theirs: they could have got this one
     file = tmp_path / "served.json"
-    file.write_text(json.dumps(whole_settings | {"schedule": "* * * * * ?"}))
-    return file
+    file.write_text(json.dumps(whole_settings | {"schedule": "* * * * * ?", "port": port}))
+    return file, f"http://127.0.0.1:{port}"
 
 
-def test_the_service_runs_by_schedule_and_shows_metrics(whole, served_file):
-    process = start("serve", served_file)
+def test_the_service_runs_by_schedule_and_shows_metrics(served):
+    file, url = served
+    process = start("serve", file)
     try:
-        url = f"http://127.0.0.1:{whole.port}"
         health = wait_for(lambda: get(f"{url}/health"), 30, "health")
         assert json.loads(health)["status"] == "ok"
 
@@ -201,9 +215,9 @@ def test_the_service_runs_by_schedule_and_shows_metrics(whole, served_file):
     assert process.returncode == 0
 
 
-def test_a_service_that_is_stopped_stops_its_run(whole, served_file, tmp_path):
+def test_a_service_that_is_stopped_stops_its_run(whole, served, tmp_path):
     fake_dbt(tmp_path, sys.executable, None, takes_s=60)
-    process = start("serve", served_file)
+    process = start("serve", served[0])
     pid = dbts_process(whole)
     process.terminate()
     process.communicate(timeout=30)
