@@ -158,7 +158,8 @@ class Datasets:
         self._duck = duck
         self._sources = live
         self._leases = leases
-        self._lock = threading.RLock()
+        self._lock = threading.Lock()  # of the two tables below; never held during I/O
+        self._metadata = threading.RLock()  # one metadata read at a time
         self._views: dict[str, str] = {}  # generation -> view
         self._checked: dict[str, int] = {}  # dataset id -> ms of its last metadata check
 
@@ -185,7 +186,7 @@ class Datasets:
     def _adopt(self, source: Entity, path: Path) -> Entity | None:
         if len(path) != 3 or self._sources.find(source, path) is None:
             return None
-        with self._lock:
+        with self._metadata:
             if entity := self._catalog.find(path):
                 return entity
             raw = self._duck.describe(f"SELECT * FROM {self._postgres_table(source, path)}")
@@ -209,7 +210,7 @@ class Datasets:
                 f"Format [{type_}] is not built yet in this engine; expected one of "
                 + ", ".join(FORMATS.values())
             )
-        with self._lock:
+        with self._metadata:
             if self._catalog.find(path) is not None:
                 raise conflict(f"[{dotted(path)}] is already a dataset.")
             format_ = {**format_, "type": FORMATS[type_.lower()]}
@@ -246,7 +247,7 @@ class Datasets:
         if entity.body["origin"] == CREATED:
             self._checked[entity.id] = now_ms()
             return False  # the engine wrote the files and knows them
-        with self._lock:
+        with self._metadata:
             body = self._fresh_body(source, entity)
             self._checked[entity.id] = now_ms()
             if body is None:

@@ -13,6 +13,7 @@ from sqlglot import exp
 
 from embedded.dremio.catalog.model import Entity
 from embedded.dremio.sql.dialect import DATE_UNITS, cast, unit_of
+from embedded.dremio.storage.duck import identifier
 
 ROW_COUNT = "$count"
 INTEGERS = frozenset({"INTEGER", "BIGINT"})
@@ -343,24 +344,23 @@ def materialisation_sql(
 ) -> str:
     """DuckDB SELECT of an aggregation reflection's content. dataset: DuckDB SQL of its anchor."""
     keys = [_key_sql(name, granularity, types[name]) for name, granularity in dimensions.items()]
-    parts = [f'{sql} AS "{name}"' for name, sql in zip(dimensions, keys, strict=True)]
-    parts.append(f'count(*) AS "{ROW_COUNT}"')
+    parts = [f"{sql} AS {identifier(name)}" for name, sql in zip(dimensions, keys, strict=True)]
+    parts.append(f"count(*) AS {identifier(ROW_COUNT)}")
     for name, wanted in measures.items():
         for measure in sorted(wanted):
-            parts.append(
-                f'{_measure_sql(name, measure, types[name])} AS "{measure_column(name, measure)}"'
-            )
+            column = identifier(measure_column(name, measure))
+            parts.append(f"{_measure_sql(name, measure, types[name])} AS {column}")
     group = f" GROUP BY {', '.join(keys)}" if keys else ""
     return f"SELECT {', '.join(parts)} FROM ({dataset}) AS d{group}"
 
 
 def _key_sql(name: str, granularity: str, type_: str) -> str:
     day = granularity == "DATE" and type_ == "TIMESTAMP"
-    return f'CAST("{name}" AS DATE)' if day else f'"{name}"'
+    return f"CAST({identifier(name)} AS DATE)" if day else identifier(name)
 
 
 def _measure_sql(name: str, measure: str, type_: str) -> str:
     if measure == "APPROX_COUNT_DISTINCT":
-        return f'approx_count_distinct("{name}")'
-    sql = f'{measure.lower()}("{name}")'
+        return f"approx_count_distinct({identifier(name)})"
+    sql = f"{measure.lower()}({identifier(name)})"
     return f"CAST({sql} AS DECIMAL(38,0))" if measure == "SUM" and type_ in INTEGERS else sql

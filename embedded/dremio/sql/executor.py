@@ -141,17 +141,28 @@ class Executor:
         plan = self._planner.plan(query, context)
 
         def run(cursor: duckdb.DuckDBPyConnection) -> Iterator[pa.RecordBatch]:
-            return self._stream(plan, cursor)
+            return self._stream(query, context, plan, cursor)
 
         return Prepared(sql, context, plan.columns, plan.schema, plan, run)
 
-    def _stream(self, plan: Plan, cursor: duckdb.DuckDBPyConnection) -> Iterator[pa.RecordBatch]:
+    def _stream(
+        self, query: str, context: Path, plan: Plan, cursor: duckdb.DuckDBPyConnection
+    ) -> Iterator[pa.RecordBatch]:
         """At least one batch, also without rows: clients build their schema from the first."""
         self._leases.acquire(plan.leases)
         empty = True
         try:
-            register(cursor, plan.tables)
-            reader = cursor.execute(plan.sql).to_arrow_reader(BATCH_ROWS)
+            try:
+                reader = self._open(plan, cursor)
+            except duckdb.Error:
+                # Between plan and lease a table may have been replaced, and its files deleted.
+                fresh = self._planner.plan(query, context)
+                if fresh.leases == plan.leases or not fresh.schema.equals(plan.schema):
+                    raise
+                self._leases.acquire(fresh.leases)
+                self._leases.release(plan.leases)
+                plan = fresh
+                reader = self._open(plan, cursor)
             for batch in reader:
                 empty = False
                 yield conform(batch, plan.schema)
@@ -163,6 +174,11 @@ class Executor:
             self._leases.release(plan.leases)
         if empty:
             yield pa.RecordBatch.from_pylist([], schema=plan.schema)
+
+    @staticmethod
+    def _open(plan: Plan, cursor: duckdb.DuckDBPyConnection) -> pa.RecordBatchReader:
+        register(cursor, plan.tables)
+        return cursor.execute(plan.sql).to_arrow_reader(BATCH_ROWS)
 
     def _explain(
         self, statement: s.Explain, context: Path, cursor: duckdb.DuckDBPyConnection
