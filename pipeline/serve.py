@@ -30,6 +30,8 @@ from pipeline.schedule import next_time
 LONGEST_WAIT_S = 60.0  # the clock may be set: the time to the next run is measured anew
 STOP_S = 30.0
 
+ROOT = Path(__file__).resolve().parents[1]
+
 
 class Scheduler:
     """Starts a run at each time of the schedule; a time that passes during a run is left out."""
@@ -65,7 +67,10 @@ class Scheduler:
             self._run()
 
     def _run(self) -> None:
-        process = subprocess.Popen(self._command, stdin=subprocess.DEVNULL)  # noqa: S603
+        # The project's folder, from which `-m` finds the module; a service's own is elsewhere.
+        process = subprocess.Popen(  # noqa: S603
+            self._command, stdin=subprocess.DEVNULL, cwd=ROOT
+        )
         while process.poll() is None:
             if self._stopping.wait(0.5):
                 process.terminate()

@@ -21,16 +21,27 @@ class Login:
     title: str
     user: str
     credential: str
+    scheme: str = "http"
 
 
 LOGINS = (
     Login(service="superset", title="Superset", user="admin", credential="superset-admin"),
     Login(service="dremio", title="Dremio REST", user="admin", credential="dremio-admin"),
-    Login(service="dremio-flight", title="Arrow Flight", user="admin", credential="dremio-admin"),
+    Login(
+        service="dremio-flight",
+        title="Arrow Flight",
+        user="admin",
+        credential="dremio-admin",
+        scheme="grpc",
+    ),
     Login(service="airbyte", title="Airbyte API", user="dataflow", credential="airbyte-client"),
     Login(service="minio-console", title="MinIO", user="minio-root", credential="minio-root"),
     Login(
-        service="postgres", title="PostgreSQL", user="postgres", credential="postgres-superuser"
+        service="postgres",
+        title="PostgreSQL",
+        user="postgres",
+        credential="postgres-superuser",
+        scheme="postgresql",
     ),
     Login(
         service="elasticsearch",
@@ -45,7 +56,8 @@ def services_table(stack: Stack) -> Table:
     """One row per supervised process, and one for the supervisor when it is down."""
     table = Table("service", "state", "pid", "address", box=None, pad_edge=False)
     for name, state, pid in _processes(stack.directory):
-        table.add_row(name, state, pid, stack.url(name) if name in PORTS else "")
+        address = _address(stack, name) if name in PORTS else ""
+        table.add_row(name, state, pid, address)
     return table
 
 
@@ -101,19 +113,19 @@ def _rows_table(config: Path) -> Table:
     table = Table("layer", "dataset", "rows", box=None, pad_edge=False)
     table.columns[-1].justify = "right"
     for count in row_counts(load(config)):
-        table.add_row(count.layer, count.dataset, f"{count.rows:,}")
+        rows = f"{count.rows:,}" if count.rows is not None else f"not readable: {count.fault}"
+        table.add_row(count.layer, count.dataset, rows)
     return table
 
 
 def _logins_table(stack: Stack) -> Table:
-    table = Table("", "address", "user", "password", box=None, pad_edge=False)
+    table = Table("", "address", "user", "bin/dataflow password", box=None, pad_edge=False)
     for login in LOGINS:
-        address = stack.url(login.service)
-        if login.service == "dremio-flight":
-            address = address.replace("http://", "grpc://")
-        if login.service == "postgres":
-            address = address.replace("http://", "postgresql://")
-        table.add_row(
-            login.title, address, login.user, f"bin/dataflow password {login.credential}"
-        )
+        address = _address(stack, login.service)
+        table.add_row(login.title, address, login.user, login.credential)
     return table
+
+
+def _address(stack: Stack, service: str) -> str:
+    schemes = {login.service: login.scheme for login in LOGINS}
+    return stack.url(service).replace("http", schemes.get(service, "http"))

@@ -23,6 +23,9 @@ from flow.model import DataFlow, Layer
 ADMIN = "admin"
 STORE_USER = "dremio"
 HOUR_MS = 3_600_000
+# Specification, "Storage Format Strategy". A setting of the embedded engine, since dbt-dremio
+# cannot name a codec; Dremio ignores properties that it does not know.
+GOLD_CODEC = {"name": "dremio.parquet.compression.gold", "value": "zstd"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,8 +106,12 @@ def _lake_config(args: DremioArgs) -> dict[str, object]:
     endpoint = args.object_store.endpoint
     secret = args.context.credentials.secret(f"minio-{STORE_USER}")
     settings = minio_config(f"{endpoint.host}:{endpoint.port}", STORE_USER, secret, [BUCKET])
-    # The bucket is the source's root, so that paths begin with the layer.
-    return {**settings, "rootPath": f"/{BUCKET}", "defaultCtasFormat": "PARQUET"}
+    return {
+        **settings,
+        "rootPath": f"/{BUCKET}",  # so that paths begin with the layer
+        "defaultCtasFormat": "PARQUET",
+        "propertyList": [*settings["propertyList"], GOLD_CODEC],
+    }
 
 
 def _refresh_policy(flow: DataFlow) -> dict[str, object]:
