@@ -125,6 +125,7 @@ FLOW = DataFlow(
                             "lifetime_value",
                             "last_order_date",
                         ),
+                        order_by="lifetime_value",
                         width=6,
                     ),
                 ),

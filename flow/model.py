@@ -137,7 +137,7 @@ class Chart:
 
     kind: `line` and `bar` (metric by dimension), `big_number` (metric alone), `table`.
     metric: SQL aggregate, such as `SUM(daily_revenue)`. dimension: column, or "" for none.
-    columns: columns of a `table`.
+    columns: columns of a `table`. order_by: the column by which it is sorted, largest first.
     """
 
     name: str
@@ -146,6 +146,7 @@ class Chart:
     metric: str = ""
     dimension: str = ""
     columns: tuple[str, ...] = ()
+    order_by: str = ""
     width: int = 6  # of the 12 columns of a dashboard row
 
 
@@ -287,6 +288,8 @@ def _chart_faults(chart: Chart, dashboard: Dashboard, flow: DataFlow) -> Iterato
         yield _unknown(f"{place}: kind", chart.kind, CHART_KINDS)
     if chart.kind == "table" and not chart.columns:
         yield f"{place}: kind table needs columns"
+    if chart.order_by and chart.order_by not in chart.columns:
+        yield _unknown(f"{place}: order_by", chart.order_by, chart.columns)
     if chart.kind != "table" and not chart.metric:
         yield f"{place}: kind {chart.kind} needs a metric, such as 'SUM(amount)'"
     if chart.kind in ("line", "bar") and not chart.dimension:

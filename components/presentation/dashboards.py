@@ -4,6 +4,7 @@ Creates one database connection to Dremio, a dataset per gold table in use, the 
 dashboards that show them.
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -120,7 +121,7 @@ def chart_params(chart: Chart) -> dict[str, Any]:
             "query_mode": "raw",
             "all_columns": list(chart.columns),
             "row_limit": TABLE_ROWS,
-            "order_by_cols": [],
+            "order_by_cols": [json.dumps([chart.order_by, False])] if chart.order_by else [],
         }
     if chart.kind == "big_number":
         return {"metric": _metric(chart)}
@@ -137,7 +138,12 @@ def chart_query(chart: Chart) -> dict[str, Any]:
     """Superset's query context: what the data API, reports and cache warm-up run."""
     query: dict[str, Any]
     if chart.kind == "table":
-        query = {"columns": list(chart.columns), "metrics": [], "row_limit": TABLE_ROWS}
+        query = {
+            "columns": list(chart.columns),
+            "metrics": [],
+            "orderby": [[chart.order_by, False]] if chart.order_by else [],
+            "row_limit": TABLE_ROWS,
+        }
     elif chart.kind == "big_number":
         query = {"columns": [], "metrics": [_metric(chart)]}
     else:
@@ -148,7 +154,7 @@ def chart_query(chart: Chart) -> dict[str, Any]:
         }
     return {
         "force": False,
-        "queries": [{"filters": [], "extras": {}, "orderby": [], **query}],
+        "queries": [{"filters": [], "extras": {}, **query}],
         "result_format": "json",
         "result_type": "full",
     }

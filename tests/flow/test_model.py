@@ -95,7 +95,9 @@ def test_a_reflection_needs_a_known_dataset_and_a_legal_refresh():
     with pytest.raises(FlowError) as error:
         with_(reflections=(wrong,))
     text = str(error.value)
-    assert "reflection 'r': dataset 'gold.order': unknown, expected one of bronze.customers" in text
+    assert (
+        "reflection 'r': dataset 'gold.order': unknown, expected one of bronze.customers" in text
+    )
     assert "refresh_hours 0: Dremio's minimum is 1" in text
     assert "display is empty" in text
 
@@ -109,6 +111,12 @@ def test_a_chart_needs_what_its_kind_shows():
     assert "chart b/c: kind line needs a dimension" in text
     assert "chart b/d: kind 'pie': unknown, expected one of big_number, line, bar, table" in text
     assert "width 13: expected 1 to 12" in text
+
+
+def test_a_table_is_sorted_by_a_column_that_it_shows():
+    table = Chart(name="t", dataset="gold.fct_orders", kind="table", columns=("a",), order_by="b")
+    with pytest.raises(FlowError, match="chart b/t: order_by 'b': unknown, expected one of a"):
+        with_(dashboards=(Dashboard(slug="b", title="B", rows=((table,),)),))
 
 
 def test_a_source_needs_a_known_connector_a_real_schedule_and_a_stream():

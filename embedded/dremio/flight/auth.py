@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-import pyarrow.flight as flight  # type: ignore[import-untyped]
+import pyarrow.flight as flight
 
 from embedded.dremio.catalog.model import Path
 from embedded.dremio.users import User, Users, parse_authorization, parse_basic

@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-import pyarrow as pa  # type: ignore[import-untyped]
+import pyarrow as pa
 
 from embedded.dremio.catalog.model import VIEW, dotted
 from embedded.dremio.engine import Engine

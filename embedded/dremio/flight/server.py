@@ -10,8 +10,8 @@ import uuid
 from collections.abc import Iterator
 from typing import Any
 
-import pyarrow as pa  # type: ignore[import-untyped]
-import pyarrow.flight as flight  # type: ignore[import-untyped]
+import pyarrow as pa
+import pyarrow.flight as flight
 
 from embedded.dremio.catalog.model import Path
 from embedded.dremio.engine import Engine

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import duckdb
-import pyarrow as pa  # type: ignore[import-untyped]
+import pyarrow as pa
 
 from embedded.dremio.catalog.model import dotted
 from embedded.dremio.errors import EngineError, Kind, invalid, not_found

@@ -7,7 +7,7 @@ timestamp[ms] without zone and time32[ms]; nested types go out as DuckDB makes t
 import re
 from dataclasses import dataclass
 
-import pyarrow as pa  # type: ignore[import-untyped]
+import pyarrow as pa
 
 from embedded.dremio.errors import unsupported
 
