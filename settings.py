@@ -11,6 +11,7 @@ from flow.model import DataFlow
 
 NAMESPACE = "dataflow"
 RUNTIMES = ("process", "docker", "kubernetes")
+BUILT_RUNTIMES = ("process",)
 MAX_PORT_OFFSET = 20000  # the highest port of the specification is 32010
 MAX_SHOP_ORDERS = 15_000_000  # TPC-H scale factor 10, the largest that one process loads here
 
@@ -29,6 +30,14 @@ class Settings:
     keep_data: bool
     shop_orders: int
     flow: str
+
+    def require_built(self) -> None:
+        """Raises SettingsError for a runtime that is declared but not built yet."""
+        if self.runtime not in BUILT_RUNTIMES:
+            raise SettingsError(
+                f"{NAMESPACE}:runtime: {self.runtime!r}: is not built yet, expected one of "
+                f"{', '.join(BUILT_RUNTIMES)} (Pulumi.{self.stack}.yaml)"
+            )
 
     def load_flow(self) -> DataFlow:
         """The flow that `dataflow:flow` names. Raises SettingsError when it is not one."""

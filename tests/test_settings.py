@@ -83,4 +83,5 @@ def test_committed_settings_are_valid(stack):
         key: value if isinstance(value, str) else str(value).lower()
         for key, value in {**defaults, **own}.items()
     }
-    assert parse(stack, merged).runtime in ("docker", "kubernetes")
+    with pytest.raises(SettingsError, match=f"is not built yet.*Pulumi.{stack}.yaml"):
+        parse(stack, merged).require_built()

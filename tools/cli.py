@@ -208,7 +208,7 @@ def _clear_errors() -> Iterator[None]:
 
 
 def _fail(message: str) -> NoReturn:
-    Console(stderr=True, highlight=False).print("error:", message, markup=False)
+    Console(stderr=True, highlight=False).print("error:", message, markup=False, soft_wrap=True)
     raise typer.Exit(1)
 
 

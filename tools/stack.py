@@ -1,7 +1,9 @@
 """A stack of this checkout: its configuration, its secrets, and pulumi commands on it."""
 
+import json
 import secrets
 import subprocess
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +13,7 @@ from dynamic_providers import endpoints
 from dynamic_providers.credentials import SEED_KEY, derive
 from dynamic_providers.local import control
 from dynamic_providers.stack import PORT_OFFSET_KEY
+from settings import NAMESPACE, SettingsError, parse
 from tools.paths import Paths, engine_environment
 
 SEED_BYTES = 32
@@ -41,7 +44,11 @@ class Stack:
         return (stacks / f"{self.name}.json").exists()
 
     def create(self) -> None:
-        """The stack and its generated secret; does nothing when they are there."""
+        """The stack and its generated secret; does nothing when they are there.
+
+        Raises StackError for wrong settings before anything is made.
+        """
+        self._check_settings()
         if not self.exists:
             self._require("stack", "init", "--secrets-provider", "passphrase")
         if SEED_KEY not in self.configuration():
@@ -113,9 +120,26 @@ class Stack:
             return {}
         return dict((yaml.safe_load(self.config_file.read_text()) or {}).get("config") or {})
 
+    def _check_settings(self) -> None:
+        schema = yaml.safe_load((self.paths.root / "Pulumi.yaml").read_text())["config"]
+        defaults = {
+            f"{NAMESPACE}:{key}": entry["default"]
+            for key, entry in schema.items()
+            if "default" in entry
+        }
+        try:
+            parse(self.name, _as_text({**defaults, **self.configuration()})).require_built()
+        except SettingsError as fault:
+            raise StackError(str(fault)) from None
+
     def _command(self, arguments: tuple[str, ...]) -> list[str]:
         return [str(self.paths.bin / "pulumi"), *arguments, "--stack", self.name]
 
     def _require(self, *arguments: str, stdin: str | None = None) -> None:
         if self.pulumi(*arguments, stdin=stdin):
             raise StackError(f"pulumi {' '.join(arguments[:2])} failed, see above")
+
+
+def _as_text(config: Mapping[str, object]) -> dict[str, str]:
+    """Values as the engine hands them to a program: JSON, but texts as they are."""
+    return {k: v if isinstance(v, str) else json.dumps(v) for k, v in config.items()}

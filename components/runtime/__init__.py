@@ -2,18 +2,14 @@
 
 from components.runtime.process import ProcessRuntime
 from components.runtime.service import Runtime
-from settings import Settings, SettingsError
+from settings import Settings
 from tools.paths import Paths
 from tools.preflight import service_user
 
 
 def runtime_for(settings: Settings) -> Runtime:
     """The runtime that `dataflow:runtime` names. Raises SettingsError if it is not built yet."""
-    if settings.runtime != "process":
-        raise SettingsError(
-            f"dataflow:runtime: {settings.runtime!r}: is not built yet, expected process "
-            f"(Pulumi.{settings.stack}.yaml)"
-        )
+    settings.require_built()
     return ProcessRuntime(
         "runtime",
         stack_dir=Paths.find().stack_dir(settings.stack),

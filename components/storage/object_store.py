@@ -1,7 +1,7 @@
 """Object store: a MinIO server, the bucket `datalake`, and one user per service that uses it.
 
-Creates the server, the bucket with versioning and a policy, and for each `Access` a user with
-a policy that names the prefixes it may read and write.
+Creates the server, the bucket with versioning, life cycle and a policy, and for each `Access` a
+user with a policy that names the prefixes it may read and write.
 """
 
 import json
@@ -20,6 +20,7 @@ from flow.derive import BUCKET
 from services.minio import config as minio_config
 
 METRICS_USER = "prometheus"
+OLD_VERSIONS_DAYS = 7  # dbt replaces its tables each night: a week of them
 ROOT_USER = "minio-root"
 
 
@@ -130,6 +131,7 @@ class ObjectStore(pulumi.ComponentResource):
             force_destroy=not args.context.keep_data,
             opts=child_of(self, provider=self.provider, keep=args.context.keep_data),
         )
+        self._history(name)
         minio.S3BucketPolicy(
             f"{name}-{BUCKET}-policy",
             bucket=self.bucket.bucket,
@@ -147,6 +149,24 @@ class ObjectStore(pulumi.ComponentResource):
             )
         )
         self.register_outputs({"url": self.endpoint.url, "bucket": self.bucket.bucket})
+
+    def _history(self, name: str) -> None:
+        """Overwritten and deleted objects can be had back for some days, and then go away."""
+        versioning = minio.S3BucketVersioning(
+            f"{name}-{BUCKET}-versioning",
+            bucket=self.bucket.bucket,
+            versioning_configuration={"status": "Enabled"},
+            opts=child_of(self, provider=self.provider),
+        )
+        minio.IlmPolicy(
+            f"{name}-{BUCKET}-lifecycle",
+            bucket=self.bucket.bucket,
+            rules=[
+                {"id": "old-versions", "noncurrent_version_expiration_days": OLD_VERSIONS_DAYS}
+            ],
+            # MinIO loses one of two settings that reach a bucket at the same time.
+            opts=child_of(self, provider=self.provider, depends_on=[versioning]),
+        )
 
     def _user(self, name: str, user: str, policy: str, context: Context) -> pulumi.Resource:
         options = child_of(self, provider=self.provider)
