@@ -36,7 +36,7 @@ from pulumi.dynamic.dynamic import PROVIDER_KEY, serialize_provider
 
 from dynamic_providers.api import REDACTED, ApiError
 from dynamic_providers.canonical import secret_texts, whole_floats_to_int
-from dynamic_providers.handler import UNKNOWN, Handler, InputError, Live, Props
+from dynamic_providers.handler import UNKNOWN, Handler, InputError, Live, Props, Reviewer
 from dynamic_providers.stack import Stack
 
 
@@ -75,7 +75,10 @@ class HandlerProvider(ResourceProvider):
     def check(self, _olds: dict[str, Any], news: dict[str, Any]) -> CheckResult:
         props = _handler_props(news)
         try:
-            return CheckResult(self.handler.normalize(props), [])
+            spec = self.handler.normalize(props)
+            if _olds and isinstance(self.handler, Reviewer):
+                self.handler.review(_handler_props(_olds), spec)
+            return CheckResult(spec, [])
         except InputError as error:
             return CheckResult(props, [CheckFailure(error.field, error.reason)])
 

@@ -7,7 +7,7 @@ engine's rules, so a handler only knows its API.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 Props = dict[str, Any]
 
@@ -81,3 +81,17 @@ class Handler(Protocol[ClientT]):
 
     def delete(self, client: ClientT, id_: str, known: Props) -> None:
         """Returns normally also when the object is gone already."""
+
+
+@runtime_checkable
+class Reviewer(Protocol):
+    """What a handler adds when some of its changes destroy data."""
+
+    def review(self, old: Props, new: Props) -> None:
+        """Raises InputError, in the preview, if going from `old` to `new` destroys something
+        and `new` does not ask for it: names what would be lost, and the input that allows it.
+
+        old: recorded inputs, as the last run or refresh left them. Both are in the form that
+        normalize returns, and UNKNOWN may stand for any value of `new`. No network. Not called
+        for new objects, nor for deletes, which no check sees: `protect` guards those.
+        """
