@@ -69,7 +69,8 @@ class Stack:
 
         A plain `up` would see no difference: the state says that they run.
         """
-        if self.exists and not control.of(str(self.directory)).alive():
+        supervisor = control.of(str(self.directory))
+        if supervisor.config.exists() and not supervisor.alive():
             targets = (f"--target=**{kind}**" for kind in ("local:Supervisor", "local:Process"))
             self._require("up", "--yes", "--skip-preview", "--refresh", *targets)
 
