@@ -10,6 +10,7 @@ from collections.abc import Generator, Iterator, Mapping
 from typing import Any
 
 import httpx
+import tenacity
 
 from dynamic_providers.api import ApiClient, ApiError, Session, SessionAuth
 from dynamic_providers.handler import InputError, Props
@@ -22,6 +23,13 @@ MASK = "**********"
 TIMEOUT_S = 300.0  # creating a connection runs discover on its source, which can take minutes
 TOKEN_MARGIN_S = 10.0  # renewed this long before its end: a call may take a while to arrive
 PAGE = 100
+CHANGE_ATTEMPTS = 5
+NOT_OFFERED = frozenset({401, 403, 405, 410, 501})
+
+
+def _lost_race(fault: BaseException) -> bool:
+    conflict = isinstance(fault, ApiError) and fault.status == 409
+    return conflict and "locked" not in str(fault).lower()
 
 
 class ApplicationAuth(SessionAuth):
@@ -79,16 +87,55 @@ class AirbyteClient:
         """Answer of the Config API, or None for 404."""
         return self.api.send("POST", CONFIG + path, body)
 
+    def change(self, method: str, path: str, body: Any, what: str) -> Any:
+        """JSON of the answer to a change of an object that exists. A change that lost against
+        another (409 try-again-later) is sent again, as long as the object is there.
+
+        Raises LookupError if it is gone; ApiError 409 at once if it is locked.
+        """
+        for again in tenacity.Retrying(
+            retry=tenacity.retry_if_exception(_lost_race),
+            wait=tenacity.wait_random_exponential(multiplier=0.1, max=2),
+            stop=tenacity.stop_after_attempt(CHANGE_ATTEMPTS),
+            reraise=True,
+        ):
+            with again:
+                answer = self.public(method, path, body)
+                if answer is None:
+                    raise LookupError(f"{what} is gone")
+        return answer
+
+    @staticmethod
+    def only_one(same: list[Props], id_key: str) -> str | None:
+        """Id of the one object in `same`. Airbyte lets several objects have one name: between
+        them nobody guesses."""
+        if len(same) > 1:
+            ids = ", ".join(sorted(str(live[id_key]) for live in same))
+            raise InputError(
+                "name", f"{len(same)} objects have it ({ids}): delete or rename all but one"
+            )
+        return str(same[0][id_key]) if same else None
+
+    def offers_config_api(self, workspace: str) -> bool:
+        """Whether the server answers the Config API; newer ones may not."""
+        try:
+            answer = self.config("/connections/list", {"workspaceId": workspace})
+        except ApiError as error:
+            if error.status in NOT_OFFERED:
+                return False
+            raise
+        return answer is not None
+
     def every(self, path: str, params: Mapping[str, Any]) -> Iterator[Props]:
         """All entries of a list. `next` is set as long as a page is not empty, so the empty
-        page is the end."""
-        offset = 0
+        page is the end; lists that know no pages answer every time with all."""
+        offset, last = 0, None
         while True:
             page = self.require_page(path, {**params, "limit": PAGE, "offset": offset})
-            if not page:
+            if not page or page == last:
                 return
             yield from page
-            offset += len(page)
+            offset, last = offset + len(page), page
 
     def require_page(self, path: str, params: Mapping[str, Any]) -> list[Props]:
         answer = self.api.require("GET", PUBLIC + path, params=params)

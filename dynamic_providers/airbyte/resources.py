@@ -6,7 +6,17 @@ from typing import Any, ClassVar
 import pulumi
 
 from dynamic_providers.adapter import DynamicResource, HandlerProvider
-from dynamic_providers.airbyte import connection, destination, source, sync
+from dynamic_providers.airbyte import (
+    connection,
+    declarative_definition,
+    destination,
+    destination_definition,
+    source,
+    source_definition,
+    sync,
+    tag,
+    workspace,
+)
 from dynamic_providers.airbyte.client import SECRET_NAME, AirbyteClient
 from dynamic_providers.handler import Handler
 from dynamic_providers.stack import Stack
@@ -16,6 +26,26 @@ class AirbyteProvider(HandlerProvider):
     @staticmethod
     def connect(stack: Stack) -> AirbyteClient:
         return AirbyteClient(stack.url("airbyte"), stack.credential(SECRET_NAME))
+
+
+class WorkspaceProvider(AirbyteProvider):
+    handler: ClassVar[Handler[AirbyteClient]] = workspace
+
+
+class SourceDefinitionProvider(AirbyteProvider):
+    handler: ClassVar[Handler[AirbyteClient]] = source_definition
+
+
+class DestinationDefinitionProvider(AirbyteProvider):
+    handler: ClassVar[Handler[AirbyteClient]] = destination_definition
+
+
+class DeclarativeDefinitionProvider(AirbyteProvider):
+    handler: ClassVar[Handler[AirbyteClient]] = declarative_definition
+
+
+class TagProvider(AirbyteProvider):
+    handler: ClassVar[Handler[AirbyteClient]] = tag
 
 
 class SourceProvider(AirbyteProvider):
@@ -32,6 +62,126 @@ class ConnectionProvider(AirbyteProvider):
 
 class SyncProvider(AirbyteProvider):
     handler: ClassVar[Handler[AirbyteClient]] = sync
+
+
+class Workspace(DynamicResource):
+    """A workspace. One with sources or destinations in it is not deleted.
+
+    notifications: as the API spells them; only keys set here are compared.
+    organization_id, region_id: on editions that have them; fixed once the workspace exists.
+    """
+
+    def __init__(
+        self,
+        resource_name: str,
+        *,
+        name: pulumi.Input[str],
+        notifications: pulumi.Input[Mapping[str, Any]] | None = None,
+        organization_id: pulumi.Input[str] | None = None,
+        region_id: pulumi.Input[str] | None = None,
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        props = {
+            "name": name,
+            "notifications": notifications,
+            "organizationId": organization_id,
+            "regionId": region_id,
+        }
+        super().__init__(WorkspaceProvider, resource_name, props, opts)
+
+    @property
+    def workspace_id(self) -> pulumi.Output[str]:
+        return self.id
+
+
+class _ImageDefinition(DynamicResource):
+    _provider: ClassVar[type[AirbyteProvider]]
+
+    def __init__(
+        self,
+        resource_name: str,
+        *,
+        name: pulumi.Input[str],
+        docker_repository: pulumi.Input[str],
+        docker_image_tag: pulumi.Input[str],
+        documentation_url: pulumi.Input[str] | None = None,
+        workspace_id: pulumi.Input[str] | None = None,
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        props = {
+            "name": name,
+            "dockerRepository": docker_repository,
+            "dockerImageTag": docker_image_tag,
+            "documentationUrl": documentation_url,
+            "workspaceId": workspace_id,
+        }
+        super().__init__(self._provider, resource_name, props, opts)
+
+    @property
+    def definition_id(self) -> pulumi.Output[str]:
+        return self.id
+
+
+class SourceDefinition(_ImageDefinition):
+    """A custom source connector: an image that speaks the Airbyte protocol.
+
+    Name and tag change in place; another repository or documentation_url is a replacement.
+    """
+
+    _provider = SourceDefinitionProvider
+
+
+class DestinationDefinition(_ImageDefinition):
+    """A custom destination connector; otherwise as SourceDefinition."""
+
+    _provider = DestinationDefinitionProvider
+
+
+class DeclarativeDefinition(DynamicResource):
+    """A low-code source connector.
+
+    manifest: type DeclarativeSource, version, check, and streams or dynamic_streams. Another
+    name is a replacement: the API changes the manifest alone.
+    """
+
+    def __init__(
+        self,
+        resource_name: str,
+        *,
+        name: pulumi.Input[str],
+        manifest: pulumi.Input[Mapping[str, Any]],
+        workspace_id: pulumi.Input[str] | None = None,
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        props = {"name": name, "manifest": manifest, "workspaceId": workspace_id}
+        super().__init__(DeclarativeDefinitionProvider, resource_name, props, opts)
+
+    @property
+    def definition_id(self) -> pulumi.Output[str]:
+        return self.id
+
+
+class Tag(DynamicResource):
+    """A coloured label for connections.
+
+    color: six hexadecimal digits.
+    """
+
+    def __init__(
+        self,
+        resource_name: str,
+        *,
+        name: pulumi.Input[str],
+        color: pulumi.Input[str] | None = None,
+        workspace_id: pulumi.Input[str] | None = None,
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        props = {"name": name, "color": color, "workspaceId": workspace_id}
+        super().__init__(TagProvider, resource_name, props, opts)
+
+    @property
+    def tag_id(self) -> pulumi.Output[str]:
+        return self.id
 
 
 class Source(DynamicResource):

@@ -17,11 +17,12 @@ from starlette.applications import Starlette
 from embedded.airbyte import json_log, settings
 from embedded.airbyte.api import app
 from embedded.airbyte.api.call import Plane
+from embedded.airbyte.api.definitions import from_row
 from embedded.airbyte.api.tokens import Tokens
 from embedded.airbyte.calls import Connectors
 from embedded.airbyte.jobs.runner import Runner
 from embedded.airbyte.settings import Settings
-from embedded.airbyte.store import database, workspaces
+from embedded.airbyte.store import database, definitions, workspaces
 from embedded.airbyte.sync_logs import SyncLogs
 
 LOGS_DRAIN_S = 3.0
@@ -68,6 +69,9 @@ def serve(config: Settings) -> None:
 def _serve_api(config: Settings, pool: database.Pool) -> None:
     logs = SyncLogs(config.elasticsearch)
     connectors = Connectors(config.connectors, config.work_dir)
+    with pool.connection() as db:
+        for row in definitions.images(db):
+            connectors.add(from_row(row))
     runner = Runner(pool, connectors, config.engine, config.work_dir, logs)
 
     @asynccontextmanager

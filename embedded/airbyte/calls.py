@@ -27,18 +27,40 @@ class Connectors:
         self._specs: dict[str, dict[str, Any]] = {}
         self._lock = threading.Lock()
         self.definitions = definitions.registry(commands)
+        self._custom: dict[str, Definition] = {}
+
+    def add(self, definition: Definition) -> None:
+        """A custom definition, or a new version of one."""
+        with self._lock:
+            self._custom = {**self._custom, definition.id: definition}
+
+    def remove(self, id_: str) -> None:
+        with self._lock:
+            self._custom = {k: v for k, v in self._custom.items() if k != id_}
+
+    def configured(self, kind: str) -> list[Definition]:
+        return [definition for definition in self.definitions if definition.kind == kind]
 
     def of_kind(self, kind: str) -> list[Definition]:
-        return [definition for definition in self.definitions if definition.kind == kind]
+        """The configured ones, then the custom ones."""
+        own = [definition for definition in self._custom.values() if definition.kind == kind]
+        return [*self.configured(kind), *own]
 
     def by_id(self, id_: str, kind: str) -> Definition | None:
         return next((d for d in self.of_kind(kind) if d.id == id_), None)
 
     def by_type(self, type_: str, kind: str) -> Definition | None:
-        return next((d for d in self.of_kind(kind) if d.type == type_), None)
+        return next((d for d in self.configured(kind) if d.type == type_), None)
 
     def command(self, definition: Definition) -> tuple[str, ...]:
-        return self._commands[definition.repository]
+        """Raises ConnectorFailure if no program is configured for its image."""
+        try:
+            return self._commands[definition.repository]
+        except KeyError:
+            known = ", ".join(sorted(self._commands))
+            raise ConnectorFailure(
+                f"{definition.repository}: no program is configured for it; known: {known}"
+            ) from None
 
     def spec(self, definition: Definition) -> dict[str, Any]:
         """ConnectorSpecification; asked once per process. Raises ConnectorFailure."""

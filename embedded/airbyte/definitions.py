@@ -47,3 +47,9 @@ def _definition(repository: str) -> Definition:
         name=NAMES.get(type_, type_.replace("-", " ").title()),
         repository=repository,
     )
+
+
+def custom(id_: str, kind: str, name: str, repository: str) -> Definition:
+    """A definition that a workspace added. Its program is the configured one of that image."""
+    type_ = repository.rpartition("/")[2].removeprefix(f"{kind}-")
+    return Definition(id=id_, kind=kind, type=type_, name=name, repository=repository)

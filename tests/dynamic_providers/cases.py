@@ -12,16 +12,31 @@ from typing import Any
 from uuid import uuid4
 
 import dynamic_providers
-from dynamic_providers.airbyte import connection, destination, sync
+from dynamic_providers.airbyte import (
+    connection,
+    declarative_definition,
+    destination,
+    destination_definition,
+    source_definition,
+    sync,
+    workspace,
+)
 from dynamic_providers.airbyte import source as airbyte_source
+from dynamic_providers.airbyte import tag as airbyte_tag
 from dynamic_providers.dremio import (
     aggregation_reflection,
     first_user,
     folder,
+    grant,
     physical_dataset,
     raw_reflection,
+    role,
+    script,
     space,
+    tag,
+    user,
     view,
+    wiki,
 )
 from dynamic_providers.dremio import source as dremio_source
 from dynamic_providers.handler import Props
@@ -41,11 +56,13 @@ class Service:
 @dataclass(frozen=True, kw_only=True)
 class Case:
     """make: creates what the object needs, returns its inputs and changed ones (None where
-    every input is identity). deletes: whether delete removes the object."""
+    every input is identity). deletes: whether delete removes the object. enterprise: only the
+    fakes have it."""
 
     handler: ModuleType
     make: Callable[[Service], tuple[Props, Props | None]]
     deletes: bool = True
+    enterprise: bool = False
 
 
 def handlers() -> list[ModuleType]:
@@ -66,6 +83,38 @@ def made(handler: ModuleType, service: Service, raw: Props) -> str:
 
 def unique(prefix: str) -> str:
     return f"{prefix}_{uuid4().hex[:8]}"
+
+
+def _workspace(service: Service):
+    raw = {"name": unique("team")}
+    return raw, {**raw, "notifications": {"success": {"email": {"enabled": True}}}}
+
+
+def _definition(service: Service):
+    raw = {
+        "name": unique("Own connector"),
+        "dockerRepository": f"example/{unique('source-own')}",
+        "dockerImageTag": "1.0.0",
+        "documentationUrl": "https://docs.example/own",
+    }
+    return raw, {**raw, "dockerImageTag": "1.1.0"}
+
+
+def _declarative_definition(service: Service):
+    manifest = {
+        "version": "6.1.0",
+        "type": "DeclarativeSource",
+        "check": {"type": "CheckStream", "stream_names": ["rates"]},
+        "streams": [{"type": "DeclarativeStream", "name": "rates", "primary_key": ["day"]}],
+    }
+    raw = {"name": unique("Rates"), "manifest": manifest}
+    streams = [{**manifest["streams"][0], "primary_key": ["day", "currency"]}]
+    return raw, {**raw, "manifest": {**manifest, "streams": streams}}
+
+
+def _airbyte_tag(service: Service):
+    raw = {"name": unique("team"), "color": "#ff5733"}
+    return raw, {**raw, "color": "75DCFF"}
 
 
 def _source(service: Service):
@@ -173,6 +222,43 @@ def _aggregation_reflection(service: Service):
     return raw, {**raw, "measureFields": [{"name": "amount", "measureTypeList": ["MAX"]}]}
 
 
+def _user(service: Service):
+    raw = {"name": unique("analyst"), "password": "of-the-analyst-1", "email": "a@b.invalid"}
+    changed = {**raw, "password": "of-the-analyst-2", "firstName": "Ann", "email": "c@d.invalid"}
+    return raw, {**changed, "roles": [made(role, service, _role(service)[0])]}
+
+
+def _role(service: Service):
+    raw = {"name": unique("analysts")}
+    parents = [made(role, service, {"name": unique("readers")}) for _ in range(2)]
+    return raw, {**raw, "description": "Who reads gold", "roles": parents}
+
+
+def _grant(service: Service):
+    ann = {"granteeType": "USER", "name": made(user, service, _user(service)[0])}
+    readers = {"granteeType": "ROLE", "name": made(role, service, _role(service)[0])}
+    raw = {
+        "path": _view_path(service),
+        "grants": [{**ann, "privileges": ["select", "ALTER"]}],
+    }
+    return raw, {**raw, "grants": [{**readers, "privileges": ["SELECT"]}]}
+
+
+def _tag(service: Service):
+    raw = {"path": _view_path(service), "tags": ["gold", "daily"]}
+    return raw, {**raw, "tags": ["gold"]}
+
+
+def _wiki(service: Service):
+    raw = {"path": _view_path(service), "text": "# Orders\n\nOne row per order."}
+    return raw, {**raw, "text": "# Orders"}
+
+
+def _script(service: Service):
+    raw = {"name": unique("top customers"), "content": "SELECT 1;\nSELECT 2"}
+    return raw, {**raw, "content": "SELECT 3", "context": ["gold"], "description": "For finance"}
+
+
 def _database(service: Service):
     raw = {"name": unique("warehouse"), "sqlalchemyUri": service.facts["uri"]}
     return raw, {**raw, "exposeInSqllab": False, "extra": {"metadata_cache_timeout": {}}}
@@ -215,6 +301,11 @@ def _dashboard(service: Service):
 
 
 CASES = [
+    Case(handler=workspace, make=_workspace),
+    Case(handler=source_definition, make=_definition),
+    Case(handler=destination_definition, make=_definition),
+    Case(handler=declarative_definition, make=_declarative_definition),
+    Case(handler=airbyte_tag, make=_airbyte_tag),
     Case(handler=airbyte_source, make=_source),
     Case(handler=destination, make=_destination),
     Case(handler=connection, make=_connection),
@@ -227,6 +318,12 @@ CASES = [
     Case(handler=view, make=_view),
     Case(handler=raw_reflection, make=_raw_reflection),
     Case(handler=aggregation_reflection, make=_aggregation_reflection),
+    Case(handler=user, make=_user, enterprise=True),
+    Case(handler=role, make=_role, enterprise=True),
+    Case(handler=grant, make=_grant, enterprise=True),
+    Case(handler=tag, make=_tag),
+    Case(handler=wiki, make=_wiki),
+    Case(handler=script, make=_script),
     Case(handler=database, make=_database),
     Case(handler=dataset, make=_dataset),
     Case(handler=chart, make=_chart),

@@ -56,7 +56,8 @@ def classes(base: type) -> list[type]:
 
 
 PROVIDERS = [c for c in classes(HandlerProvider) if "handler" in vars(c)]
-RESOURCES = [c for c in classes(DynamicResource) if c is not superset.Identified]
+BASES = (superset.Identified, airbyte._ImageDefinition)
+RESOURCES = [c for c in classes(DynamicResource) if c not in BASES]
 
 
 def test_each_handler_has_one_provider_and_one_resource_class():

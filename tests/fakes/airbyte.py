@@ -20,6 +20,7 @@ SECRET_KEYS = {"password", "secret_access_key"}
 SERVER_DEFAULTS = {"tunnel_method": {"tunnel_method": "NO_TUNNEL"}}
 SOURCE_KEY = [["id"]]
 PUBLIC = "/api/public/v1"
+NOTIFICATIONS = {"failure": {"email": {"enabled": True}}}
 
 
 def problem(status: int, message: str) -> JSONResponse:
@@ -38,6 +39,11 @@ class Airbyte:
     def __init__(self, client_secret: str) -> None:
         self.client_secret = client_secret
         self.workspace = str(uuid4())
+        self.workspaces = {self.workspace: {"workspaceId": self.workspace, "name": "Default"}}
+        self.definitions = {"sources": {}, "destinations": {}, "declarative_sources": {}}
+        self.tags = {}
+        self.races = 0  # how many changes are refused before one is accepted
+        self.offers_config_api = True
         self.actors = {"sources": {}, "destinations": {}}
         self.connections, self.jobs, self.tokens = {}, {}, set()
         self.failure = None  # text with which the next job fails
@@ -53,7 +59,26 @@ class Airbyte:
     def _routes(self):
         routes = [
             Route(f"{PUBLIC}/applications/token", self.token, methods=["POST"]),
-            Route(f"{PUBLIC}/workspaces", self.workspaces),
+            Route(f"{PUBLIC}/workspaces", self.workspace_list, methods=["GET", "POST"]),
+            Route(
+                f"{PUBLIC}/workspaces/{{id}}",
+                self.one_workspace,
+                methods=["GET", "PATCH", "DELETE"],
+            ),
+            Route(
+                f"{PUBLIC}/workspaces/{{workspace}}/definitions/{{kind}}",
+                self.definition_list,
+                methods=["GET", "POST"],
+            ),
+            Route(
+                f"{PUBLIC}/workspaces/{{workspace}}/definitions/{{kind}}/{{id}}",
+                self.definition,
+                methods=["GET", "PUT", "DELETE"],
+            ),
+            Route(f"{PUBLIC}/tags", self.tag_list, methods=["GET", "POST"]),
+            Route(f"{PUBLIC}/tags/{{id}}", self.tag, methods=["GET", "PATCH", "DELETE"]),
+            Route("/api/v1/connections/list", self.config_connections, methods=["POST"]),
+            Route("/api/v1/connections/update", self.config_update, methods=["POST"]),
             Route(f"{PUBLIC}/connections", self.connection_list, methods=["GET", "POST"]),
             Route(
                 f"{PUBLIC}/connections/{{id}}",
@@ -92,8 +117,86 @@ class Airbyte:
             {"access_token": token, "token_type": "Bearer", "expires_in": self.token_lifetime_s}
         )
 
-    async def workspaces(self, request: Request) -> Response:
-        return self._page(request, [{"workspaceId": self.workspace, "name": "Default"}])
+    def _lost_race(self) -> JSONResponse | None:
+        if not self.races:
+            return None
+        self.races -= 1
+        return problem(409, "Try again later")
+
+    async def workspace_list(self, request: Request) -> Response:
+        if request.method == "GET":
+            return self._page(request, list(self.workspaces.values()))
+        body = await request.json()
+        workspace = {"workspaceId": str(uuid4()), "name": body["name"], "dataResidency": "auto"}
+        workspace["notifications"] = {**NOTIFICATIONS, **body.get("notifications", {})}
+        self.workspaces[workspace["workspaceId"]] = workspace
+        return JSONResponse(workspace)
+
+    async def one_workspace(self, request: Request) -> Response:
+        workspace = self.workspaces.get(request.path_params["id"])
+        if workspace is None:
+            return problem(404, "no workspace")
+        if request.method == "DELETE":
+            del self.workspaces[workspace["workspaceId"]]
+            return Response(status_code=204)
+        if request.method == "PATCH":
+            if lost := self._lost_race():
+                return lost
+            body = await request.json()
+            workspace["name"] = body.get("name", workspace["name"])
+            workspace["notifications"].update(body.get("notifications", {}))
+        return JSONResponse(workspace)
+
+    # definitions and tags: lists without pages
+
+    async def definition_list(self, request: Request) -> Response:
+        kind = request.path_params["kind"]
+        if request.path_params["workspace"] not in self.workspaces:
+            return problem(404, "no workspace")
+        if request.method == "GET":
+            data = list(self.definitions[kind].values())
+            return JSONResponse({"data": data, "next": "", "previous": ""})
+        body = await request.json()
+        made = {"id": str(uuid4()), **body}
+        if kind == "declarative_sources":
+            made |= {"manifest": {**body["manifest"], "metadata": {}}, "version": 1}
+        self.definitions[kind][made["id"]] = made
+        return JSONResponse(made)
+
+    async def definition(self, request: Request) -> Response:
+        found = self.definitions[request.path_params["kind"]]
+        one = found.get(request.path_params["id"])
+        if one is None:
+            return problem(404, "no definition")
+        if request.method == "DELETE":
+            return JSONResponse(found.pop(one["id"]))
+        if request.method == "PUT":
+            body, declarative = await request.json(), "manifest" in one
+            keys = ("manifest",) if declarative else ("name", "dockerImageTag")
+            if set(body) != set(keys):
+                return problem(400, f"expected {keys}, not {sorted(body)}")
+            one.update(body)
+        return JSONResponse(one)
+
+    async def tag_list(self, request: Request) -> Response:
+        if request.method == "GET":
+            return JSONResponse({"data": list(self.tags.values())})
+        tag = {"tagId": str(uuid4()), **await request.json()}
+        if any(t["name"] == tag["name"] for t in self.tags.values()):
+            return problem(409, "A tag of that name exists")
+        self.tags[tag["tagId"]] = tag
+        return JSONResponse(tag)
+
+    async def tag(self, request: Request) -> Response:
+        tag = self.tags.get(request.path_params["id"])
+        if tag is None:
+            return problem(404, "no tag")
+        if request.method == "DELETE":
+            del self.tags[tag["tagId"]]
+            return Response(status_code=204)
+        if request.method == "PATCH":
+            tag.update(await request.json())
+        return JSONResponse(tag)
 
     def _page(self, request: Request, found: list) -> Response:
         offset = int(request.query_params.get("offset", 0))
@@ -144,6 +247,8 @@ class Airbyte:
                     connection["status"] = "deprecated"
             return Response(status_code=204)
         if request.method == "PUT":
+            if lost := self._lost_race():
+                return lost
             body = await request.json()
             sent = {k: v for k, v in body["configuration"].items() if k != f"{one}Type"}
             actor["name"] = body["name"]
@@ -176,6 +281,8 @@ class Airbyte:
 
     @staticmethod
     def _schedule(sent: dict) -> dict:
+        if sent["scheduleType"] not in ("manual", "cron"):
+            raise ValueError("scheduleType must be manual or cron")
         if sent["scheduleType"] == "manual":
             return {"scheduleType": "manual", "basicTiming": None, "cronExpression": None}
         return {
@@ -196,7 +303,7 @@ class Airbyte:
         if not set(body) <= {
             "name", "sourceId", "destinationId", "configurations", "schedule", "prefix",
             "namespaceDefinition", "namespaceFormat", "status",
-            "nonBreakingSchemaUpdatesBehavior",
+            "nonBreakingSchemaUpdatesBehavior", "tags",
         }:  # fmt: skip
             return problem(400, f"unknown field in {sorted(body)}")
         connection = {
@@ -205,6 +312,7 @@ class Airbyte:
             "prefix": "",
             "nonBreakingSchemaUpdatesBehavior": "ignore",
             "status": "active",
+            "tags": [],
             **body,
             "connectionId": str(uuid4()),
             "workspaceId": self.workspace,
@@ -224,6 +332,8 @@ class Airbyte:
             connection["status"] = "deprecated"
             return Response(status_code=204)
         if request.method == "PATCH":
+            if lost := self._lost_race():
+                return lost
             body = await request.json()
             if {"sourceId", "destinationId"} & set(body):
                 return problem(400, "sourceId and destinationId cannot change")
@@ -236,6 +346,26 @@ class Airbyte:
                 connection["schedule"] = self._schedule(schedule)
             connection.update(body)
         return JSONResponse(connection)
+
+    async def config_connections(self, request: Request) -> Response:
+        if not self.offers_config_api:
+            return problem(404, "no such route")
+        return JSONResponse({"connections": []})
+
+    async def config_update(self, request: Request) -> Response:
+        if not self.offers_config_api:
+            return problem(404, "no such route")
+        body = await request.json()
+        connection = self.connections[body["connectionId"]]
+        data = body["scheduleData"]
+        if body["scheduleType"] == "basic":
+            basic = data["basicSchedule"]
+            timing = f"Every {basic['units']} {basic['timeUnit'].upper()}"
+            connection["schedule"] = {"scheduleType": "basic", "basicTiming": timing}
+        else:
+            cron = f"{data['cron']['cronExpression']} {data['cron']['cronTimeZone']}"
+            connection["schedule"] = {"scheduleType": "cron", "cronExpression": cron}
+        return JSONResponse(body)
 
     # jobs
 

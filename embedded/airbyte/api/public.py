@@ -10,12 +10,14 @@ from uuid import UUID
 
 from embedded.airbyte import catalog, cron, masking
 from embedded.airbyte.api import actors as shared
+from embedded.airbyte.api import definitions, tags
 from embedded.airbyte.api.call import Call, Handler, Plane, Reply
 from embedded.airbyte.api.errors import RequestError, bad_request, not_found
 from embedded.airbyte.api.tokens import LIFETIME_S
 from embedded.airbyte.calls import ConnectorFailure
-from embedded.airbyte.definitions import DESTINATION, IMAGE_TAG, SOURCE, Definition
+from embedded.airbyte.definitions import DESTINATION, SOURCE, Definition
 from embedded.airbyte.store import actors, connections, jobs, workspaces
+from embedded.airbyte.store import tags as tag_store
 from embedded.airbyte.store.database import Connection, Row
 
 NAMESPACES = ("source", "destination", "custom_format")
@@ -234,8 +236,10 @@ def create_connection(plane: Plane, call: Call) -> Reply:
         }
         wanted = _wanted_streams(call)
         values["streams"] = _streams(plane, db, source, destination, wanted)
+        tag_ids = tags.wanted_ids(db, call, source["workspace_id"])
         id_ = connections.create(db, values)
-        return Reply(200, _connection(_required_connection(db, id_)))
+        tag_store.put_on_connection(db, id_, tag_ids or [])
+        return Reply(200, _connection(db, _required_connection(db, id_)))
 
 
 def list_connections(plane: Plane, call: Call) -> Reply:
@@ -243,12 +247,14 @@ def list_connections(plane: Plane, call: Call) -> Reply:
         rows = connections.page(
             db, call.ids("workspaceIds"), call.flag("includeDeleted"), *call.window()
         )
-    return Reply(200, call.page([_connection(row) for row in rows]))
+        shown = [_connection(db, row) for row in rows]
+    return Reply(200, call.page(shown))
 
 
 def get_connection(plane: Plane, call: Call) -> Reply:
     with plane.pool.connection() as db:
-        return Reply(200, _connection(_required_connection(db, call.id("id", "connection"))))
+        row = _required_connection(db, call.id("id", "connection"))
+        return Reply(200, _connection(db, row))
 
 
 def patch_connection(plane: Plane, call: Call) -> Reply:
@@ -270,9 +276,12 @@ def patch_connection(plane: Plane, call: Call) -> Reply:
             source = shared.require(db, SOURCE, row["source_id"])
             destination = shared.require(db, DESTINATION, row["destination_id"])
             values["streams"] = _streams(plane, db, source, destination, wanted)
+        tag_ids = tags.wanted_ids(db, call, row["workspace_id"])
         if values:
             connections.update(db, row["id"], values)
-        return Reply(200, _connection(_required_connection(db, row["id"])))
+        if tag_ids is not None:
+            tag_store.put_on_connection(db, row["id"], tag_ids)
+        return Reply(200, _connection(db, _required_connection(db, row["id"])))
 
 
 def delete_connection(plane: Plane, call: Call) -> Reply:
@@ -374,7 +383,7 @@ def _cron(schedule: Mapping[str, Any]) -> str | None:
         raise bad_request(f"schedule.{fault}") from None
 
 
-def _connection(row: Row) -> dict[str, Any]:
+def _connection(db: Connection, row: Row) -> dict[str, Any]:
     expression = row["cron_expression"]
     schedule: dict[str, str] = {"scheduleType": "manual"}
     if expression is not None:
@@ -391,7 +400,7 @@ def _connection(row: Row) -> dict[str, Any]:
         "dataResidency": "auto",
         "configurations": {"streams": [catalog.to_public(entry) for entry in row["streams"]]},
         "createdAt": int(row["created_at"].timestamp()),
-        "tags": [],
+        "tags": [tags.shown(tag) for tag in tag_store.of_connection(db, row["id"])],
         "prefix": row["prefix"],
         "namespaceDefinition": row["namespace_definition"],
         "namespaceFormat": row["namespace_format"],
@@ -574,41 +583,6 @@ def iso_duration(duration: timedelta) -> str:
     return f"PT{parts or '0S'}"
 
 
-# Definitions
-
-
-class DefinitionRoutes:
-    """Definitions of sources, or of destinations. They come from the configuration file."""
-
-    def __init__(self, kind: str) -> None:
-        self.kind = kind
-
-    def list(self, plane: Plane, call: Call) -> Reply:
-        with plane.pool.connection() as db:
-            _required_workspace(db, call)
-        limit, offset = call.window()
-        found = plane.connectors.of_kind(self.kind)[offset : offset + limit]
-        return Reply(200, call.page([_definition(d) for d in found]))
-
-    def get(self, plane: Plane, call: Call) -> Reply:
-        with plane.pool.connection() as db:
-            _required_workspace(db, call)
-        definition = plane.connectors.by_id(call.path["id"], self.kind)
-        if definition is None:
-            raise not_found(f"{self.kind}Definition", call.path["id"])
-        return Reply(200, _definition(definition))
-
-
-def _definition(definition: Definition) -> dict[str, Any]:
-    return {
-        "id": definition.id,
-        "name": definition.name,
-        "dockerRepository": definition.repository,
-        "dockerImageTag": IMAGE_TAG,
-        "documentationUrl": definition.documentation_url,
-    }
-
-
 def routes() -> dict[tuple[str, str], Handler]:
     found: dict[tuple[str, str], Handler] = {
         ("GET", "/health"): health,
@@ -629,8 +603,9 @@ def routes() -> dict[tuple[str, str], Handler]:
         ("GET", "/jobs/{id}"): get_job,
         ("DELETE", "/jobs/{id}"): cancel_job,
     }
+    found |= definitions.routes() | tags.routes()
     for kind in (SOURCE, DESTINATION):
-        actor, definition = ActorRoutes(kind), DefinitionRoutes(kind)
+        actor = ActorRoutes(kind)
         found |= {
             ("POST", f"/{kind}s"): actor.create,
             ("GET", f"/{kind}s"): actor.list,
@@ -638,7 +613,5 @@ def routes() -> dict[tuple[str, str], Handler]:
             ("PUT", f"/{kind}s/{{id}}"): actor.put,
             ("PATCH", f"/{kind}s/{{id}}"): actor.patch,
             ("DELETE", f"/{kind}s/{{id}}"): actor.delete,
-            ("GET", f"/workspaces/{{workspace}}/definitions/{kind}s"): definition.list,
-            ("GET", f"/workspaces/{{workspace}}/definitions/{kind}s/{{id}}"): definition.get,
         }
     return found

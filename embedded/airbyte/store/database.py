@@ -98,6 +98,34 @@ MIGRATIONS: tuple[LiteralString, ...] = (
         PRIMARY KEY (job_id, number)
     );
     """,
+    """
+    CREATE TABLE airbyte_definition (
+        id UUID PRIMARY KEY DEFAULT gen_random_uuid(),
+        workspace_id UUID NOT NULL REFERENCES airbyte_workspace ON DELETE CASCADE,
+        kind TEXT NOT NULL CHECK (kind IN ('sources', 'destinations', 'declarative_sources')),
+        name TEXT NOT NULL,
+        repository TEXT,
+        image_tag TEXT,
+        documentation_url TEXT,
+        manifest JSONB,
+        version BIGINT NOT NULL DEFAULT 1,
+        created_at TIMESTAMPTZ NOT NULL DEFAULT NOW(),
+        CHECK ((kind = 'declarative_sources') = (manifest IS NOT NULL)),
+        CHECK ((kind = 'declarative_sources') = (repository IS NULL))
+    );
+    CREATE TABLE airbyte_tag (
+        id UUID PRIMARY KEY DEFAULT gen_random_uuid(),
+        workspace_id UUID NOT NULL REFERENCES airbyte_workspace ON DELETE CASCADE,
+        name TEXT NOT NULL,
+        color TEXT NOT NULL,
+        UNIQUE (workspace_id, name)
+    );
+    CREATE TABLE airbyte_connection_tag (
+        connection_id UUID NOT NULL REFERENCES airbyte_connection ON DELETE CASCADE,
+        tag_id UUID NOT NULL REFERENCES airbyte_tag ON DELETE CASCADE,
+        PRIMARY KEY (connection_id, tag_id)
+    );
+    """,
 )
 
 

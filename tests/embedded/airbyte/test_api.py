@@ -93,6 +93,78 @@ def test_workspaces(plane) -> None:
     problem(plane.public.get(path), 404, "resource-not-found")
 
 
+# Custom definitions and tags
+
+
+def _definitions(plane, kind: str) -> str:
+    workspace = plane.public.get("/workspaces").json()["data"][0]["workspaceId"]
+    return f"/workspaces/{workspace}/definitions/{kind}"
+
+
+def test_a_custom_definition_of_a_configured_image_runs(plane, shop) -> None:
+    path = _definitions(plane, "sources")
+    image = {"dockerRepository": "airbyte/source-postgres", "dockerImageTag": "1"}
+    made = plane.made(path, {"name": "Own", **image})
+    source = plane.made(
+        "/sources",
+        {
+            "name": "by own definition",
+            "definitionId": made["id"],
+            "workspaceId": path.split("/")[2],
+            "configuration": source_config(shop),
+        },
+    )
+    check = plane.rpc.post(
+        "/sources/check_connection", json={"sourceId": source["sourceId"]}
+    ).json()
+    assert check["status"] == "succeeded"
+    changed = plane.public.put(
+        f"{path}/{made['id']}", json={"name": "Own two", "dockerImageTag": "2"}
+    ).json()
+    assert (changed["name"], changed["dockerImageTag"]) == ("Own two", "2")
+    assert made["id"] in [d["id"] for d in plane.public.get(path).json()["data"]]
+    assert plane.public.delete(f"{path}/{made['id']}").json() == changed
+    problem(plane.public.get(f"{path}/{made['id']}"), 404, "resource-not-found")
+
+
+def test_a_definition_without_a_program_says_which_there_are(plane) -> None:
+    path = _definitions(plane, "sources")
+    image = {"dockerRepository": "example/source-own", "dockerImageTag": "1"}
+    made = plane.made(path, {"name": "Without", **image})
+    answer = plane.public.post(
+        "/sources",
+        json={
+            "name": "x",
+            "definitionId": made["id"],
+            "workspaceId": path.split("/")[2],
+            "configuration": {},
+        },
+    )
+    message = problem(answer, 500, "unexpected-problem")
+    assert "example/source-own" in message and "airbyte/source-postgres" in message
+
+
+def test_a_configured_definition_cannot_be_changed(plane) -> None:
+    answer = plane.public.delete(f"{_definitions(plane, 'sources')}/{POSTGRES_ID}")
+    problem(answer, 403, "forbidden")
+
+
+def test_a_connection_shows_its_tags_until_they_are_deleted(plane, source, destination) -> None:
+    workspace = _definitions(plane, "sources").split("/")[2]
+    tag = plane.made("/tags", {"name": "gold", "color": "FFD700", "workspaceId": workspace})
+    body = {"name": "gold", "color": "000000", "workspaceId": workspace}
+    problem(plane.public.post("/tags", json=body), 409, "state-conflict")
+    ends = {"sourceId": source, "destinationId": destination}
+    made = plane.made("/connections", {**ends, "tags": [tag]})
+    path = f"/connections/{made['connectionId']}"
+    assert made["tags"] == [tag]
+    assert plane.public.patch(path, json={"prefix": "p_"}).json()["tags"] == [tag]
+    wrong = plane.public.patch(path, json={"tags": [{"tagId": UNKNOWN}]})
+    assert "no such tag" in problem(wrong, 400, "bad-request")
+    plane.public.delete(f"/tags/{tag['tagId']}")
+    assert plane.public.get(path).json()["tags"] == []
+
+
 # Sources and destinations
 
 
@@ -175,7 +247,7 @@ def test_ids_that_cannot_exist_are_404(plane) -> None:
 
 
 def test_what_is_not_covered_says_so(plane) -> None:
-    assert "not covered" in problem(plane.public.get("/tags"), 404, "resource-not-found")
+    assert "not covered" in problem(plane.public.get("/users"), 404, "resource-not-found")
     answer = plane.rpc.post("/web_backend/connections/get", json={})
     assert answer.status_code == 404
     assert "not covered" in answer.json()["message"]
