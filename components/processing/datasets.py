@@ -39,12 +39,15 @@ class Datasets(pulumi.ComponentResource):
                 f"{name}-{stream.source}-{stream.name}",
                 path=path,
                 format={"type": dremio_format(sources[stream.source])},
+                # dbt's views over it are in no state: they must not keep a stack from its end.
+                allow_break_views=True,
                 opts=child_of(self, depends_on=[*args.depends_on, args.files[stream.source]]),
             )
             self.views[stream.dataset] = View(
                 f"{name}-bronze-{stream.dataset}",
                 path=bronze_view(stream),
                 sql=_select_all(path),
+                allow_break_views=True,
                 opts=child_of(self, depends_on=[dataset]),
             )
         self.register_outputs({"bronze": sorted(self.views)})

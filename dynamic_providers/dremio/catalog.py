@@ -9,9 +9,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from dynamic_providers import inputs
+from dynamic_providers.api import ApiError
+from dynamic_providers.dremio import sql
 from dynamic_providers.dremio.client import DremioClient, entity
 from dynamic_providers.handler import InputError, Props
 
+ALLOW_BREAK = "allowBreakViews"
+MOST_NAMED = 10  # objects in one message
 PLAIN = re.compile(r"[A-Za-z0-9_$-]+")
 
 
@@ -36,14 +40,18 @@ def dotted(parts: Any) -> str:
     """The path as SQL writes it: parts with other than word characters in double quotes."""
     if not isinstance(parts, list | tuple):
         return str(parts)
-    quoted = ['"' + part.replace('"', '""') + '"' for part in parts]
-    return ".".join(p if PLAIN.fullmatch(p) else q for p, q in zip(parts, quoted, strict=True))
+    return ".".join(part if PLAIN.fullmatch(part) else quoted(part) for part in parts)
+
+
+def quoted(part: str) -> str:
+    """One name as an SQL identifier."""
+    return '"' + part.replace('"', '""') + '"'
 
 
 def parts_of(dotted_path: str) -> list[str]:
     """The inverse of `dotted`."""
     found = re.findall(r'"((?:[^"]|"")*)"|([^."]+)', dotted_path)
-    return [quoted.replace('""', '"') or plain for quoted, plain in found]
+    return [inner.replace('""', '"') or plain for inner, plain in found]
 
 
 def kind_of(live: Props) -> str:
@@ -61,9 +69,61 @@ def find(client: DremioClient, at: Sequence[str], kind: str, field: str) -> Prop
     return live
 
 
-def remove(client: DremioClient, at: Sequence[str], kind: str) -> None:
-    """Deletes the entity of that kind at that path. Another kind there is another's."""
+def remove(client: DremioClient, at: Sequence[str], kind: str, *, breaks: bool = True) -> None:
+    """Deletes the entity of that kind at that path. Another kind there is another's.
+
+    breaks: also when views read it; else InputError names them."""
     live = client.by_path(at)
-    if live is not None and kind_of(live) == kind:
-        params = {"tag": live["tag"]} if live.get("tag") else {}
-        client.send("DELETE", entity(live["id"]), **params)
+    if live is None or kind_of(live) != kind:
+        return
+    users = [] if breaks else dependents(client, at)
+    if users:
+        raise InputError(
+            "path",
+            f"{dotted(list(at))} is read by {some(users)}, which would break: delete these first, "
+            f"or set {ALLOW_BREAK} to true and run pulumi up",
+        )
+    try:
+        _delete(client, live)
+    except ApiError as error:  # changed since it was read: of that kind still, it is ours
+        fresh = client.by_path(at) if error.status == 409 else None
+        if fresh is None or kind_of(fresh) != kind:
+            raise
+        _delete(client, fresh)
+
+
+def _delete(client: DremioClient, live: Props) -> None:
+    params = {"tag": live["tag"]} if live.get("tag") else {}
+    client.send("DELETE", entity(live["id"]), **params)
+
+
+def dependents(client: DremioClient, at: Sequence[str]) -> list[str]:
+    """Dotted paths of the views that read the dataset at `at`, sorted."""
+    last = at[-1].lower().replace('"', '""').replace("'", "''")
+    rows = client.rows(
+        'SELECT TABLE_SCHEMA, TABLE_NAME, VIEW_DEFINITION FROM INFORMATION_SCHEMA."VIEWS"'  # noqa: S608
+        f" WHERE POSITION('{last}' IN LOWER(VIEW_DEFINITION)) > 0"
+    )
+    found = []
+    for row in rows:
+        view = [*row["TABLE_SCHEMA"].split("."), row["TABLE_NAME"]]
+        if view != list(at) and _view_reads(client, view, row["VIEW_DEFINITION"], at):
+            found.append(f"{row['TABLE_SCHEMA']}.{row['TABLE_NAME']}")
+    return sorted(found)
+
+
+def _view_reads(client: DremioClient, view: Sequence[str], query: str, at: Sequence[str]) -> bool:
+    if sql.reads(query, (), at):
+        return True
+    # A shorter name may mean it, by the view's context, which the system table does not tell.
+    names = {parts[-1].lower() for parts, may_be in sql.references(query) if may_be}
+    if not any(name.split(".")[-1] == at[-1].lower() for name in names):
+        return False
+    live = client.by_path(view) or {}
+    return sql.reads(query, live.get("sqlContext") or (), at)
+
+
+def some(names: Sequence[str]) -> str:
+    shown = ", ".join(names[:MOST_NAMED])
+    left = len(names) - MOST_NAMED
+    return f"{shown} and {left} more" if left > 0 else shown

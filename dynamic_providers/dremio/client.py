@@ -3,6 +3,7 @@
 https://docs.dremio.com/current/reference/api/
 """
 
+import threading
 import time
 from collections.abc import Callable, Generator, Sequence
 from typing import Any
@@ -21,6 +22,7 @@ SECRET_NAME = "dremio-admin"  # noqa: S105
 MASK = "$DREMIO_EXISTING_VALUE$"
 SESSION_S = 3600.0  # a login token lives 30 hours
 JOB_TIMEOUT_S = 60.0
+PAGE_ROWS = 500  # the most that one call answers
 JOB_FINAL = frozenset({"COMPLETED", "CANCELED", "FAILED"})
 
 
@@ -53,6 +55,7 @@ class DremioClient:
         self.password = password
         auth = LoginAuth(base_url, user, password)
         self.api = ApiClient("dremio", base_url, auth=auth, secrets=(password,))
+        self.grants_lock = threading.Lock()  # a PUT of grants replaces all, and knows no tag
         # The first user is made before anybody can log in.
         self.anonymous = ApiClient("dremio", base_url, secrets=(password,))
 
@@ -91,12 +94,18 @@ class DremioClient:
         return answer
 
     def rows(self, sql: str) -> list[Props]:
-        """The first 100 rows of a query. Raises WorkFailedError."""
+        """All rows of a query. Raises WorkFailedError."""
         job = self.require("POST", "/sql", {"sql": sql})["id"]
         ended = wait_for(lambda: self._ended(job), JOB_TIMEOUT_S, f"job {job}")
         if ended["jobState"] != "COMPLETED":
             raise WorkFailedError(f"job {job} {ended['jobState']}: {ended.get('errorMessage')}")
-        return list(self.require("GET", f"/job/{job}/results").get("rows") or [])
+        found: list[Props] = []
+        while True:
+            where = {"offset": len(found), "limit": PAGE_ROWS}
+            page = self.api.require("GET", f"{API}/job/{job}/results", params=where)
+            found += page.get("rows") or []
+            if not page.get("rows") or len(found) >= page["rowCount"]:
+                return found
 
     def _ended(self, job: str) -> Props | None:
         status: Props = self.require("GET", f"/job/{job}")

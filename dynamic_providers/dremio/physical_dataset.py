@@ -16,20 +16,56 @@ REPLACE_ON = frozenset({"path"})
 SECRETS: frozenset[str] = frozenset()
 COMPUTED: frozenset[str] = frozenset()
 
-FORMATS = ("Parquet", "Text", "JSON", "Excel", "XLS", "Iceberg", "Delta")
+# Settings per format. https://docs.dremio.com/current/reference/api/catalog/table/
+_SHEET = ("sheetName", "extractHeader", "hasMergedCells")
+FORMATS: Mapping[str, tuple[str, ...]] = {
+    "Parquet": ("autoCorrectCorruptDates", "ignoreOtherFileFormats"),
+    "JSON": (),
+    "Text": (
+        "fieldDelimiter",
+        "lineDelimiter",
+        "quote",
+        "escape",
+        "comment",
+        "skipFirstLine",
+        "extractHeader",
+        "trimHeader",
+        "autoGenerateColumnNames",
+    ),
+    "Excel": _SHEET,
+    "XLS": _SHEET,
+    "Iceberg": (),
+    "Delta": (),
+}
+MARKS = ("fieldDelimiter", "lineDelimiter", "quote", "escape", "comment")  # may be white space
+POLICIES = ("NEVER", "PERIOD", "REFRESH_ON_DATA_CHANGES", "SCHEDULE")
+METHODS = ("AUTO", "FULL", "INCREMENTAL")
 LEAST_REFRESH_MS = 3_600_000  # the server refuses less than one hour
 READY_TIMEOUT_S = 120.0
 _POLICY = "accelerationRefreshPolicy"
+POLICY_KEYS = (
+    "activePolicyType",
+    "refreshPeriodMs",
+    "refreshSchedule",
+    "gracePeriodMs",
+    "method",
+    "refreshField",
+    "neverExpire",
+    "neverRefresh",
+    "sourceRefreshOnDataChanges",
+)
+# Ours alone: whether a delete may break views that read this table.
+LOCAL = frozenset({catalog.ALLOW_BREAK})
 
 
 def normalize(raw: Mapping[str, Any]) -> Props:
-    spec = inputs.known_keys(raw, ("path", "format"), (_POLICY,))
+    spec = inputs.known_keys(raw, ("path", "format"), (_POLICY, catalog.ALLOW_BREAK))
     spec["path"] = catalog.path(spec["path"], "path", least=2)
-    shape = inputs.mapping(spec["format"], "format")
-    if not inputs.is_unknown(shape):
-        inputs.one_of(shape.get("type"), FORMATS, "format.type")
+    _check_format(inputs.mapping(spec["format"], "format"))
     if _POLICY in spec:
         _check_policy(inputs.mapping(spec[_POLICY], _POLICY))
+    if catalog.ALLOW_BREAK in spec:
+        inputs.flag(spec[catalog.ALLOW_BREAK], catalog.ALLOW_BREAK)
     return spec
 
 
@@ -47,7 +83,8 @@ def create(client: DremioClient, spec: Props) -> Live:
         raise InputError("path", f"{natural_key(spec)}: taken by a view")
     if catalog.kind_of(live) == "table":
         return _bring_to(client, live, spec)
-    body = {"entityType": "dataset", "type": "PHYSICAL_DATASET", "id": live["id"], **spec}
+    sent = {key: value for key, value in spec.items() if key not in LOCAL}
+    body = {"entityType": "dataset", "type": "PHYSICAL_DATASET", "id": live["id"], **sent}
     post_once(
         lambda: client.require("POST", entity(live["id"]), body),
         lambda: catalog.find(client, spec["path"], "table", "path"),
@@ -65,7 +102,12 @@ def read(client: DremioClient, id_: str, known: Props) -> Live | None:
         for key in ("path", "format", _POLICY)
         if live.get(key) is not None and (key in known or not known)
     }
-    return Live(id=id_, inputs=only_known_keys(found, known) if known else found)
+    if not known:
+        settings = FORMATS.get(str(found["format"].get("type")), ()) if "format" in found else ()
+        kept = {k: v for k, v in found.get("format", {}).items() if k in ("type", *settings)}
+        return Live(id=id_, inputs={**found, "format": kept})
+    local = {key: known[key] for key in LOCAL if key in known}
+    return Live(id=id_, inputs={**only_known_keys(found, known), **local})
 
 
 def update(client: DremioClient, id_: str, old: Props, spec: Props) -> Live:
@@ -76,8 +118,10 @@ def update(client: DremioClient, id_: str, old: Props, spec: Props) -> Live:
 
 
 def delete(client: DremioClient, id_: str, known: Props) -> None:
-    """Un-promotes it: the files stay."""
-    catalog.remove(client, catalog.parts_of(id_), "table")
+    """Un-promotes it: the files stay. Raises InputError if views read it, unless
+    allowBreakViews is set."""
+    breaks = bool(known.get(catalog.ALLOW_BREAK))
+    catalog.remove(client, catalog.parts_of(id_), "table", breaks=breaks)
 
 
 def _bring_to(client: DremioClient, live: Props, spec: Props) -> Live:
@@ -104,8 +148,33 @@ def _wait_for_fields(client: DremioClient, spec: Props) -> None:
     wait_for(fields, READY_TIMEOUT_S, f"columns of {natural_key(spec)}")
 
 
+def _check_format(shape: Any) -> None:
+    if inputs.is_unknown(shape):
+        return
+    kind = inputs.one_of(shape.get("type"), FORMATS, "format.type")
+    if inputs.is_unknown(kind):
+        return
+    inputs.known_keys(shape, ("type",), FORMATS[kind], at="format")
+    for key, value in shape.items():
+        if key in MARKS or inputs.is_unknown(value):
+            if not isinstance(value, str):
+                raise InputError(f"format.{key}", f"{value!r}: expected a text")
+        elif key not in ("type", "sheetName"):
+            inputs.flag(value, f"format.{key}")
+
+
 def _check_policy(policy: Any) -> None:
-    if not inputs.is_unknown(policy) and "refreshPeriodMs" in policy:
-        inputs.whole(
-            policy["refreshPeriodMs"], f"{_POLICY}.refreshPeriodMs", least=LEAST_REFRESH_MS
-        )
+    if inputs.is_unknown(policy):
+        return
+    inputs.known_keys(policy, (), POLICY_KEYS, at=_POLICY)
+    choices = {"activePolicyType": POLICIES, "method": METHODS}
+    for key, value in policy.items():
+        at = f"{_POLICY}.{key}"
+        if key in choices:
+            inputs.one_of(value, choices[key], at)
+        elif key in ("refreshPeriodMs", "gracePeriodMs"):
+            inputs.whole(value, at, least=LEAST_REFRESH_MS)
+        elif key in ("refreshSchedule", "refreshField"):
+            inputs.text(value, at)
+        else:
+            inputs.flag(value, at)

@@ -22,6 +22,11 @@ REPLACE_ON = frozenset({"datasetPath", "name"})
 TIMEOUT_S = 600
 STRATEGIES = ("CONSOLIDATED", "STRIPED")
 TRANSFORMS = ("IDENTITY", "YEAR", "MONTH", "DAY", "HOUR", "BUCKET", "TRUNCATE")
+# Transforms with a number: where the API holds it.
+TRANSFORM_NUMBERS: Mapping[str, tuple[str, str]] = {
+    "BUCKET": ("bucketTransform", "bucketCount"),
+    "TRUNCATE": ("truncateTransform", "truncateLength"),
+}
 DEFAULTS: Mapping[str, Any] = {
     "enabled": True,  # the server refuses a reflection that does not say it
     "arrowCachingEnabled": False,
@@ -201,8 +206,21 @@ def _partition(item: Props, at: str) -> Props:
     if isinstance(transform, str) and not inputs.is_unknown(transform):
         transform = {"type": transform}
     if isinstance(transform, Mapping):
-        inputs.one_of(transform.get("type"), TRANSFORMS, f"{at}.transform.type")
+        _check_transform(transform, f"{at}.transform")
     return {**item, "transform": transform}
+
+
+def _check_transform(transform: Mapping[str, Any], at: str) -> None:
+    kind = inputs.one_of(transform.get("type"), TRANSFORMS, f"{at}.type")
+    if inputs.is_unknown(kind):
+        return
+    details, number = TRANSFORM_NUMBERS.get(kind, (None, None))
+    inputs.known_keys(transform, ("type", details) if details else ("type",), at=at)
+    if details and number:
+        inner = inputs.mapping(transform[details], f"{at}.{details}")
+        if not inputs.is_unknown(inner):
+            inputs.known_keys(inner, (number,), at=f"{at}.{details}")
+            inputs.whole(inner[number], f"{at}.{details}.{number}", least=1)
 
 
 _LAYOUT_CHECKS: Mapping[str, Callable[[Any, str], Any]] = {

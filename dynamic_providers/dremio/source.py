@@ -1,5 +1,8 @@
 """Dremio source: a connection to a store, of any type that the server knows.
 
+Some changes of a source make Dremio forget all its datasets, and with them formats, reflections
+and grants. They are refused, unless allowMetadataLoss is set: in the preview where the change is
+of an address, and else when Dremio says so, before anything is changed.
 https://docs.dremio.com/current/reference/api/catalog/source/
 """
 
@@ -38,6 +41,72 @@ LEAST_REFRESH_MS = 3_600_000  # the server refuses less than one hour
 SETS = ("externalBucketList", "whitelistedBuckets")
 PROPERTIES = ("propertyList", "secretPropertyList")
 ENDPOINT = "fs.s3a.endpoint"
+ALLOW_LOSS = "allowMetadataLoss"
+# Ours alone: whether a change may make Dremio forget the datasets.
+LOCAL = frozenset({ALLOW_LOSS})
+# Keys of config that say where the data is: other data has other datasets.
+ADDRESS = ("rootPath", "hostname", "port", "databaseName", "hostList", "path")
+
+_FILES = (
+    "rootPath", "propertyList", "secretPropertyList", "enableAsync", "isCachingEnabled",
+    "maxCacheSpacePct", "defaultCtasFormat", "isPartitionInferenceEnabled",
+)  # fmt: skip
+# https://docs.dremio.com/current/reference/api/catalog/source/container-source-config/
+# The keys of other types are left to the server.
+CONFIG_KEYS: Mapping[str, tuple[str, ...]] = {
+    "S3": (
+        *_FILES, "credentialType", "accessKey", "accessSecret", "assumedRoleARN", "awsProfile",
+        "secure", "externalBucketList", "whitelistedBuckets", "compatibilityMode",
+        "requesterPays", "enableFileStatusCheck", "kmsKeyARN",
+    ),
+    "POSTGRES": (
+        "hostname", "port", "databaseName", "username", "password", "authenticationType",
+        "secretResourceUrl", "fetchSize", "useSsl", "encryptionValidationMode", "maxIdleConns",
+        "idleTimeSec", "queryTimeoutSec", "propertyList", "enableExternalQuery",
+    ),
+    "ELASTIC": (
+        "hostList", "authenticationType", "username", "password", "scriptsEnabled",
+        "showHiddenIndices", "showIdColumn", "readTimeoutMillis", "scrollTimeoutMillis",
+        "usePainless", "scrollSize", "allowPushdownOnNormalizedOrAnalyzedFields",
+        "warnOnRowCountMismatch", "sslEnabled", "encryptionValidationMode", "useWhitelist",
+        "forceDoublePrecision",
+    ),
+    "NAS": (*_FILES, "path", "allowCreateDrop"),
+}  # fmt: skip
+REQUIRED: Mapping[str, tuple[str, ...]] = {
+    "S3": (),
+    "POSTGRES": ("hostname", "databaseName"),
+    "ELASTIC": ("hostList",),
+    "NAS": ("path",),
+}
+CHOICES: Mapping[str, tuple[str, ...]] = {
+    "credentialType": ("ACCESS_KEY", "AWS_PROFILE", "EC2_METADATA", "NONE"),
+    "authenticationType": ("ANONYMOUS", "MASTER"),
+    "defaultCtasFormat": ("ICEBERG", "PARQUET"),
+    "encryptionValidationMode": (
+        "CERTIFICATE_AND_HOSTNAME_VALIDATION",
+        "CERTIFICATE_ONLY_VALIDATION",
+        "NO_VALIDATION",
+    ),
+}
+FLAGS = frozenset({
+    "secure", "compatibilityMode", "enableAsync", "isCachingEnabled", "requesterPays",
+    "enableFileStatusCheck", "isPartitionInferenceEnabled", "useSsl", "scriptsEnabled",
+    "showHiddenIndices", "showIdColumn", "usePainless", "sslEnabled", "useWhitelist",
+    "allowPushdownOnNormalizedOrAnalyzedFields", "warnOnRowCountMismatch", "allowCreateDrop",
+    "enableExternalQuery", "forceDoublePrecision",
+})  # fmt: skip
+NUMBERS = frozenset({
+    "maxCacheSpacePct", "fetchSize", "maxIdleConns", "idleTimeSec", "queryTimeoutSec",
+    "readTimeoutMillis", "scrollTimeoutMillis", "scrollSize",
+})  # fmt: skip
+METADATA_POLICY = "metadataPolicy"
+METADATA_MS = ("authTTLMs", "namesRefreshMs", "datasetRefreshAfterMs", "datasetExpireAfterMs")
+METADATA_FLAGS = ("deleteUnavailableDatasets", "autoPromoteDatasets")
+UPDATE_MODES = ("INLINE", "PREFETCH", "PREFETCH_QUERIED")
+REFRESH_POLICIES = ("NEVER", "PERIOD", "REFRESH_ON_DATA_CHANGES", "SCHEDULE")
+_LOSS = "this change makes Dremio drop all datasets of the source, with formats and reflections"
+_OPT_IN = f"if that is meant, set {ALLOW_LOSS} to true"
 
 
 def minio_config(
@@ -62,19 +131,29 @@ def minio_config(
 
 def normalize(raw: Mapping[str, Any]) -> Props:
     spec = dict.fromkeys(EXPLICIT, False) | inputs.known_keys(
-        raw, ("name", "type", "config"), POLICY
+        raw, ("name", "type", "config"), (*POLICY, ALLOW_LOSS)
     )
     catalog.name(spec["name"], "name", forbidden=FORBIDDEN)
     inputs.text(spec["type"], "type")
-    for key in EXPLICIT:
-        inputs.flag(spec[key], key)
-    if "accelerationRefreshPeriodMs" in spec:
-        inputs.whole(
-            spec["accelerationRefreshPeriodMs"],
-            "accelerationRefreshPeriodMs",
-            least=LEAST_REFRESH_MS,
-        )
-    return {**spec, "config": _canonical(inputs.mapping(spec["config"], "config"))}
+    _check_policy(spec)
+    config = _canonical(inputs.mapping(spec["config"], "config"))
+    if not inputs.is_unknown(config):
+        config = _checked(config, str(spec["type"]))
+    return {**spec, "config": config}
+
+
+def review(old: Props, new: Props) -> None:
+    """Raises InputError if the source is to look elsewhere, where it has other datasets."""
+    if new.get(ALLOW_LOSS) is True or any(old.get(k) != new[k] for k in REPLACE_ON):
+        return  # meant, or a replacement that the preview shows
+    before, after = old.get("config"), new["config"]
+    if not isinstance(before, Mapping) or not isinstance(after, Mapping):
+        return
+    for key in ADDRESS:
+        # A key that is set for the first time may repeat what the server had before.
+        both = key in before and key in after and not inputs.is_unknown(after[key])
+        if both and before[key] != after[key]:
+            raise InputError(f"config.{key}", f"{_LOSS}; {_OPT_IN}")
 
 
 def natural_key(spec: Props) -> str:
@@ -85,7 +164,7 @@ def create(client: DremioClient, spec: Props) -> Live:
     if live := _find(client, spec):
         return _bring_to(client, live, spec)
     live = post_once(
-        lambda: client.require("POST", "/catalog", {"entityType": "source", **spec}),
+        lambda: client.require("POST", "/catalog", {"entityType": "source", **_sent(spec)}),
         lambda: _find(client, spec),
     )
     _wait_until_good(client, spec["name"])
@@ -101,6 +180,7 @@ def read(client: DremioClient, id_: str, known: Props) -> Live | None:
         config = only_known_keys(unmasked(config, known["config"], MASK), known["config"])
     policy = {key: live[key] for key in POLICY if live.get(key) is not None}
     found = {"name": live["name"], "type": live["type"], "config": config}
+    found |= {key: known[key] for key in LOCAL if key in known}
     return Live(id=id_, inputs={**found, **(only_known_keys(policy, known) if known else policy)})
 
 
@@ -130,17 +210,19 @@ def _bring_to(client: DremioClient, live: Props, spec: Props) -> Live:
         # The server's own settings stay where the user has none.
         kept = {key: at[key] for key in POLICY if key in at}
         config = {**(at.get("config") or {}), **spec["config"]}
-        return {"entityType": "source", "id": at["id"], **kept, **spec, "config": config}
+        policy = {**(at.get(METADATA_POLICY) or {}), **spec.get(METADATA_POLICY, {})}
+        kept |= {METADATA_POLICY: policy} if policy else {}
+        own = {key: value for key, value in _sent(spec).items() if key != METADATA_POLICY}
+        return {"entityType": "source", "id": at["id"], **kept, **own, "config": config}
 
-    _refuse_data_loss(client, body(live))
+    if not spec.get(ALLOW_LOSS):
+        _refuse_data_loss(client, body(live))
     client.put_tagged(entity(live["id"]), live, body)
     _wait_until_good(client, spec["name"])
     return Live(id=spec["name"], inputs=spec)
 
 
 def _refuse_data_loss(client: DremioClient, body: Props) -> None:
-    """Some edits make Dremio forget every dataset of the source, and with them formats,
-    reflections and grants, without a word."""
     question = {key: body[key] for key in ("name", "type", "id", "config")}
     try:
         told = client.api.send("POST", "/apiv2/sources/isMetadataImpacting", question)
@@ -149,11 +231,19 @@ def _refuse_data_loss(client: DremioClient, body: Props) -> None:
             return
         raise
     if told and told.get("isMetadataImpacting"):
-        raise InputError(
-            "config",
-            "this change makes Dremio drop all datasets of the source with their formats and "
-            "reflections: if that is meant, replace it with pulumi up --replace <its URN>",
-        )
+        lost = _datasets(client, body["name"])
+        if lost:
+            raise InputError("config", f"{_LOSS}: {catalog.some(lost)}; {_OPT_IN}")
+
+
+def _datasets(client: DremioClient, name: str) -> list[str]:
+    """Dotted paths of the source's tables."""
+    schema = name.replace("'", "''")
+    rows = client.rows(
+        'SELECT TABLE_SCHEMA, TABLE_NAME FROM INFORMATION_SCHEMA."TABLES"'  # noqa: S608
+        f" WHERE TABLE_SCHEMA = '{schema}' OR POSITION('{schema}.' IN TABLE_SCHEMA) = 1"
+    )
+    return sorted(f"{row['TABLE_SCHEMA']}.{row['TABLE_NAME']}" for row in rows)
 
 
 def _wait_until_good(client: DremioClient, name: str) -> None:
@@ -194,3 +284,73 @@ def _property(raw: Any, at: str) -> Props:
     if raw["name"] == ENDPOINT and isinstance(value, str) and "://" in value:
         raise InputError(f"{at}.value", f"{ENDPOINT}: expected host:port without a scheme")
     return {"name": raw["name"], "value": value}
+
+
+def _sent(spec: Props) -> Props:
+    return {key: value for key, value in spec.items() if key not in LOCAL}
+
+
+def _check_policy(spec: Props) -> None:
+    for key in POLICY:
+        if key not in spec or key == METADATA_POLICY:
+            continue
+        if key == "accelerationRefreshPeriodMs":
+            inputs.whole(spec[key], key, least=LEAST_REFRESH_MS)
+        elif key == "accelerationGracePeriodMs":
+            inputs.whole(spec[key], key, least=LEAST_REFRESH_MS)
+        elif key == "accelerationActivePolicyType":
+            inputs.one_of(spec[key], REFRESH_POLICIES, key)
+        elif key == "accelerationRefreshSchedule":
+            inputs.text(spec[key], key)
+        else:
+            inputs.flag(spec[key], key)
+    policy = inputs.mapping(spec.get(METADATA_POLICY, {}), METADATA_POLICY)
+    if not inputs.is_unknown(policy):
+        _check_metadata_policy(policy)
+
+
+def _check_metadata_policy(policy: Props) -> None:
+    mode = "datasetUpdateMode"
+    inputs.known_keys(policy, (), (*METADATA_MS, mode, *METADATA_FLAGS), at=METADATA_POLICY)
+    for key, value in policy.items():
+        at = f"{METADATA_POLICY}.{key}"
+        if key == mode:
+            inputs.one_of(value, UPDATE_MODES, at)
+        elif key in METADATA_MS:
+            inputs.whole(value, at, least=0)
+        else:
+            inputs.flag(value, at)
+
+
+def _checked(config: Props, type_: str) -> Props:
+    """`config` checked against the keys of its type, where these are known."""
+    if type_ not in CONFIG_KEYS:
+        return config
+    optional = [key for key in CONFIG_KEYS[type_] if key not in REQUIRED[type_]]
+    found = inputs.known_keys(config, REQUIRED[type_], optional, at="config")
+    for key, value in found.items():
+        at = f"config.{key}"
+        if key in CHOICES:
+            inputs.one_of(value, CHOICES[key], at)
+        elif key in FLAGS:
+            inputs.flag(value, at)
+        elif key in NUMBERS:
+            inputs.whole(value, at, least=0)
+        elif key == "hostList":
+            found[key] = _hosts(value)
+        elif key == "port":
+            found[key] = str(value)  # the API's ports of databases are texts
+    return found
+
+
+def _hosts(value: Any) -> Any:
+    hosts = inputs.listing(value, "config.hostList")
+    if inputs.is_unknown(hosts):
+        return hosts
+    for at, host in enumerate(hosts):
+        place = f"config.hostList[{at}]"
+        if not inputs.is_unknown(inputs.mapping(host, place)):
+            inputs.known_keys(host, ("hostname", "port"), at=place)
+            inputs.text(host["hostname"], f"{place}.hostname")
+            inputs.whole(host["port"], f"{place}.port", least=1)
+    return hosts

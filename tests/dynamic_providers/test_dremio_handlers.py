@@ -13,7 +13,7 @@ from dynamic_providers.dremio import (
     view,
 )
 from dynamic_providers.dremio.client import DremioClient, entity
-from dynamic_providers.handler import InputError
+from dynamic_providers.handler import UNKNOWN, InputError
 from dynamic_providers.waiting import WorkFailedError
 from tests.dynamic_providers.cases import made
 
@@ -72,12 +72,41 @@ def test_defaults_and_masks_of_a_source_are_no_drift_but_a_bucket_is(dremio, dre
     assert found["config"] == {**spec["config"], "whitelistedBuckets": ["datalake", "other"]}
 
 
-def test_a_change_that_would_lose_all_datasets_is_refused(dremio, dremio_fake):
-    source.create(dremio.client, lake(rootPath="/"))
+def a_table(service, fake) -> list[str]:
+    source.create(service.client, lake(rootPath="/"))
+    path = ["lake", "datalake", "orders"]
+    fake.files.add(tuple(path))
+    made(physical_dataset, service, {"path": path, "format": {"type": "Parquet"}})
+    return path
+
+
+def test_a_change_that_would_lose_datasets_is_refused_with_their_names(dremio, dremio_fake):
+    a_table(dremio, dremio_fake)
     before = dict(dremio_fake.objects[("lake",)])
-    with pytest.raises(InputError, match="drop all datasets"):
-        source.update(dremio.client, "lake", lake(rootPath="/"), lake(rootPath="/elsewhere"))
+    old, new = lake(rootPath="/"), lake(rootPath="/elsewhere")
+    with pytest.raises(InputError, match="drop all datasets.*: lake.datalake.orders; .*allowMeta"):
+        source.update(dremio.client, "lake", old, new)
     assert dremio_fake.objects[("lake",)] == before
+    source.update(dremio.client, "lake", old, {**new, "allowMetadataLoss": True})
+    assert dremio_fake.objects[("lake",)]["config"]["rootPath"] == "/elsewhere"
+    assert "allowMetadataLoss" not in dremio_fake.objects[("lake",)]
+
+
+def test_a_change_of_a_source_without_datasets_loses_nothing(dremio, dremio_fake):
+    source.create(dremio.client, lake(rootPath="/"))
+    source.update(dremio.client, "lake", lake(rootPath="/"), lake(rootPath="/elsewhere"))
+    assert dremio_fake.objects[("lake",)]["config"]["rootPath"] == "/elsewhere"
+
+
+def test_a_source_that_looks_elsewhere_fails_in_the_preview():
+    old = lake(rootPath="/")
+    with pytest.raises(InputError, match="drop all datasets") as raised:
+        source.review(old, lake(rootPath="/elsewhere"))
+    assert raised.value.field == "config.rootPath"
+    source.review(old, {**lake(rootPath="/elsewhere"), "allowMetadataLoss": True})
+    source.review(old, lake(rootPath=UNKNOWN))
+    source.review(old, lake())  # the server keeps what it has
+    source.review(old, {**lake(rootPath="/elsewhere"), "name": "other"})  # a replacement
 
 
 class Meddler(DremioClient):

@@ -12,11 +12,11 @@ MEMBERS = (
 )
 
 
-def cases(*areas: str) -> list:
+def cases(*areas: str, enterprise: bool = True) -> list:
     return [
         pytest.param(case, id=case.handler.KIND)
         for case in CASES
-        if case.handler.KIND.split("/")[0] in areas
+        if case.handler.KIND.split("/")[0] in areas and (enterprise or not case.enterprise)
     ]
 
 
@@ -86,7 +86,7 @@ def test_embedded_airbyte(case, embedded_airbyte):
 
 
 @pytest.mark.service
-@pytest.mark.parametrize("case", cases("dremio"))
+@pytest.mark.parametrize("case", cases("dremio", enterprise=False))
 def test_embedded_dremio(case, embedded_dremio):
     check(case, embedded_dremio)
 

@@ -1,13 +1,17 @@
 """Dremio's REST API as far as the handlers use it, with the rules of the real server.
 
+Payloads of 26.x (docs.dremio.com/current/reference/api) and 25.2.
+
 Kept: no login before the first user, empty 401, lock tags, 409 for duplicates and stale tags,
 masked secrets, config defaults, views in spaces only, promotion by id and path, reflections that
-need `enabled`, build for a while, and may give up.
+need `enabled`, build for a while, and may give up. Grants, roles and the end of users are of
+edition enterprise alone; a PUT of grants replaces them all.
 """
 
 import hashlib
 import itertools
 import json
+import re
 from uuid import uuid4
 
 from starlette.applications import Starlette
@@ -34,9 +38,16 @@ def error(status: int, message: str) -> JSONResponse:
     return JSONResponse({"errorMessage": message}, status)
 
 
+def _named(path: tuple[str, ...]) -> dict[str, str]:
+    return {"TABLE_SCHEMA": ".".join(path[:-1]), "TABLE_NAME": path[-1]}
+
+
 class Dremio:
-    def __init__(self) -> None:
+    def __init__(self, edition: str = "enterprise") -> None:
+        self.edition = edition
         self.user = None
+        self.users, self.roles, self.grants, self.scripts = {}, {}, {}, {}
+        self.notes = {"tag": {}, "wiki": {}}
         self.tokens, self.objects, self.reflections, self.jobs = set(), {}, {}, {}
         self.files = set()  # paths that a source shows as folders
         self.polls_per_build = 2
@@ -54,7 +65,19 @@ class Dremio:
             Route("/apiv2/login", self.login, methods=["POST"]),
             Route("/apiv2/sources/isMetadataImpacting", self.impacting, methods=["POST"]),
             Route("/api/v3/user/by-name/{name}", self.user_by_name),
-            Route("/api/v3/user/{id}", self.user_by_id, methods=["PUT"]),
+            Route("/api/v3/user", self.add_user, methods=["POST"]),
+            Route("/api/v3/user/{id}", self.user_by_id, methods=["GET", "PUT", "DELETE"]),
+            Route("/api/v3/role", self.all_roles, methods=["GET", "POST"]),
+            Route("/api/v3/role/by-name/{name}", self.role_by_name),
+            Route("/api/v3/role/{id}", self.role_by_id, methods=["GET", "PUT", "DELETE"]),
+            Route("/api/v3/scripts", self.all_scripts, methods=["GET", "POST"]),
+            Route("/api/v3/scripts/{id}", self.script, methods=["GET", "PATCH", "DELETE"]),
+            Route(
+                "/api/v3/catalog/{id}/collaboration/{kind}",
+                self.note,
+                methods=["GET", "POST"],
+            ),
+            Route("/api/v3/catalog/{id}/grants", self.grants_of, methods=["GET", "PUT"]),
             Route("/api/v3/catalog", self.add, methods=["POST"]),
             Route("/api/v3/catalog/by-path/{path:path}", self.by_path),
             Route(
@@ -91,28 +114,183 @@ class Dremio:
         if self.user is None:
             return error(403, "No User Available")
         body = await request.json()
-        if (body["userName"], body["password"]) != (
-            self.user["userName"],
-            self.user["password"],
-        ):
+        known = {u["name"]: u["password"] for u in self.users.values()}
+        known[self.user["userName"]] = self.user["password"]
+        if known.get(body["userName"]) != body["password"]:
             return error(401, "Login failed: Invalid username or password")
         token = str(uuid4())
         self.tokens.add(token)
         return JSONResponse({"token": token, "userName": body["userName"], "admin": True})
 
-    def _user(self) -> dict:
+    def _first(self) -> dict:
         keys = ("firstName", "lastName", "email", "id")
         return {"name": self.user["userName"], **{k: self.user[k] for k in keys}}
 
+    def _shown_user(self, user: dict) -> dict:
+        shown = {k: v for k, v in user.items() if k not in ("password", "roles")}
+        if self.edition == "community":
+            return {**shown, "@type": "User"}
+        roles = [{"id": "public", "name": "PUBLIC", "type": "SYSTEM"}]
+        roles += [{"id": id_, "name": self.roles[id_]["name"]} for id_ in user["roles"]]
+        return {**shown, "@type": "EnterpriseUser", "active": True, "roles": roles}
+
+    def _stored_user(self, body: dict, old: dict) -> dict:
+        kept = {k: body.get(k, "") for k in ("name", "firstName", "lastName", "email")}
+        roles = [r["id"] for r in body.get("roles") or [] if r["id"] != "public"]
+        password = body.get("password") or old.get("password")
+        return {**kept, "password": password, "roles": roles, "tag": self._tag()}
+
+    async def add_user(self, request: Request) -> Response:
+        body = await request.json()
+        taken = [u["name"] for u in self.users.values()] + [self.user["userName"]]
+        if body["name"] in taken:
+            return error(409, f"User [{body['name']}] already exists.")
+        user = {**self._stored_user(body, {}), "id": str(uuid4())}
+        self.users[user["id"]] = user
+        return JSONResponse(self._shown_user(user))
+
     async def user_by_name(self, request: Request) -> Response:
-        if request.path_params["name"] != self.user["userName"]:
-            return error(404, "no such user")
-        return JSONResponse(self._user())
+        name = request.path_params["name"]
+        if name == self.user["userName"]:
+            return JSONResponse(self._first())
+        for user in self.users.values():
+            if user["name"] == name:
+                return JSONResponse(self._shown_user(user))
+        return error(404, f"User [{name}] not found.")
 
     async def user_by_id(self, request: Request) -> Response:
+        id_ = request.path_params["id"]
+        if id_ == self.user["id"]:
+            body = await request.json()
+            self.user.update({k: body[k] for k in ("firstName", "lastName", "email")})
+            return JSONResponse(self._first())
+        user = self.users.get(id_)
+        if user is None:
+            return error(404, f"User with id [{id_}] could not be found.")
+        if request.method == "DELETE":
+            if self.edition == "community":
+                return error(405, "HTTP 405 Method Not Allowed")
+            if request.query_params.get("version") != user["tag"]:
+                return error(409, "stale tag")
+            del self.users[id_]
+            return Response(status_code=204)
+        if request.method == "PUT":
+            body = await request.json()
+            if body["name"] != user["name"]:
+                return error(400, "Renaming users is not supported.")
+            if body.get("tag") != user["tag"]:
+                return error(409, "stale tag")
+            user.update(self._stored_user(body, user))
+        return JSONResponse(self._shown_user(user))
+
+    # roles
+
+    def _shown_role(self, role: dict) -> dict:
+        parents = [
+            {"id": id_, "name": self.roles[id_]["name"], "type": "INTERNAL"}
+            for id_ in role["roles"]
+        ]
+        return {**role, "type": "INTERNAL", "memberCount": 0, "roles": parents}
+
+    def _stored_role(self, body: dict) -> dict:
+        roles = [r["id"] for r in body.get("roles") or []]
+        return {"name": body["name"], "description": body.get("description"), "roles": roles}
+
+    async def all_roles(self, request: Request) -> Response:
+        if self.edition == "community":
+            return error(404, "HTTP 404 Not Found")
+        if request.method == "GET":
+            return JSONResponse({"data": [self._shown_role(r) for r in self.roles.values()]})
         body = await request.json()
-        self.user.update({k: body[k] for k in ("firstName", "lastName", "email")})
-        return JSONResponse(self._user())
+        if body["name"] in [r["name"] for r in self.roles.values()]:
+            return error(409, "a role of that name exists")
+        role = {**self._stored_role(body), "id": str(uuid4())}
+        self.roles[role["id"]] = role
+        return JSONResponse(self._shown_role(role))
+
+    async def role_by_name(self, request: Request) -> Response:
+        for role in self.roles.values():
+            if role["name"] == request.path_params["name"]:
+                return JSONResponse(self._shown_role(role))
+        return error(404, "no such role")
+
+    async def role_by_id(self, request: Request) -> Response:
+        role = self.roles.get(request.path_params["id"])
+        if role is None:
+            return error(404, "no such role")
+        if request.method == "DELETE":
+            del self.roles[role["id"]]
+            for other in [*self.users.values(), *self.roles.values()]:
+                other["roles"] = [id_ for id_ in other["roles"] if id_ != role["id"]]
+            return Response(status_code=204)
+        if request.method == "PUT":
+            role.update(self._stored_role(await request.json()))
+        return JSONResponse(self._shown_role(role))
+
+    # scripts
+
+    async def all_scripts(self, request: Request) -> Response:
+        if request.method == "GET":
+            wanted = request.query_params.get("search", "")
+            found = [s for s in self.scripts.values() if wanted in s["name"]]
+            start = int(request.query_params.get("offset", 0))
+            page = found[start : start + min(int(request.query_params["maxResults"]), 2)]
+            return JSONResponse({"total": len(found), "data": page})
+        body = await request.json()
+        if body["name"] in [s["name"] for s in self.scripts.values()]:
+            return error(409, "a script of that name exists")
+        script = {"id": str(uuid4()), **self._stored_script(body), "owner": self.user["id"]}
+        self.scripts[script["id"]] = script
+        return JSONResponse(script)
+
+    @staticmethod
+    def _stored_script(body: dict) -> dict:
+        return {k: body[k] for k in ("name", "content", "context", "description") if k in body}
+
+    async def script(self, request: Request) -> Response:
+        script = self.scripts.get(request.path_params["id"])
+        if script is None:
+            return error(404, "no such script")
+        if request.method == "DELETE":
+            del self.scripts[script["id"]]
+            return Response(status_code=204)
+        if request.method == "PATCH":
+            script.update(self._stored_script(await request.json()))
+        return JSONResponse(script)
+
+    # tags, wikis and grants of catalog objects
+
+    def _entity(self, id_: str) -> dict | None:
+        return next((e for e in self.objects.values() if e["id"] == id_), None)
+
+    async def note(self, request: Request) -> Response:
+        id_, kind = request.path_params["id"], request.path_params["kind"]
+        if self._entity(id_) is None:
+            return error(404, f"Could not find entity with id [{id_}]")
+        notes = self.notes[kind]
+        if request.method == "POST":
+            body = await request.json()
+            if body.get("version") != notes.get(id_, {}).get("version"):
+                return error(409, "The version is not the current one.")
+            field = "tags" if kind == "tag" else "text"
+            notes[id_] = {field: body[field], "version": self._tag()}
+        return JSONResponse(notes.get(id_, {}))
+
+    async def grants_of(self, request: Request) -> Response:
+        id_ = request.path_params["id"]
+        if self._entity(id_) is None:
+            return error(404, f"Could not find entity with id [{id_}]")
+        if self.edition == "community":
+            return error(400, "Grants are only supported in Enterprise Edition.")
+        if request.method == "PUT":
+            grants = (await request.json())["grants"]
+            named = {**self.users, **self.roles, self.user["id"]: self._first()}
+            if any(g["id"] not in named for g in grants):
+                return error(400, "no such grantee")
+            self.grants[id_] = [{**g, "name": named[g["id"]]["name"]} for g in grants]
+            return Response(status_code=204)
+        shown = {"availablePrivileges": ["ALTER", "SELECT"], "grants": self.grants.get(id_, [])}
+        return JSONResponse({"id": id_, **shown})
 
     # catalog
 
@@ -275,16 +453,29 @@ class Dremio:
         found = [r for r in self.reflections.values() if r["datasetId"] == id_]
         return JSONResponse({"data": [self._shown_reflection(r) for r in found]})
 
-    # SQL: only the one query that explains a failed reflection
+    # SQL: only the queries of the handlers
+
+    def _rows(self, text: str) -> list[dict]:
+        literals = re.findall(r"'((?:[^']|'')*)'", text)
+        paths = {p: e for p, e in self.objects.items() if e["entityType"] == "dataset"}
+        if "sys.reflections" in text:
+            return [
+                {"last_failure_message": r["failure"]}
+                for r in self.reflections.values()
+                if r["id"] in literals
+            ]
+        if '"VIEWS"' in text:
+            return [
+                {**_named(path), "VIEW_DEFINITION": e["sql"]}
+                for path, e in paths.items()
+                if "sql" in e and literals[0] in e["sql"].lower()
+            ]
+        return [_named(path) for path in paths if path[0] == literals[0]]
 
     async def sql(self, request: Request) -> Response:
         text = (await request.json())["sql"]
         id_ = hashlib.sha256(text.encode()).hexdigest()
-        self.jobs[id_] = [
-            {"last_failure_message": r["failure"]}
-            for r in self.reflections.values()
-            if f"'{r['id']}'" in text
-        ]
+        self.jobs[id_] = self._rows(text)
         return JSONResponse({"id": id_})
 
     async def job(self, request: Request) -> Response:
@@ -292,4 +483,7 @@ class Dremio:
 
     async def results(self, request: Request) -> Response:
         rows = self.jobs[request.path_params["id"]]
-        return JSONResponse({"rowCount": len(rows), "rows": rows})
+        start, limit = (int(request.query_params[k]) for k in ("offset", "limit"))
+        if limit > 500:
+            return error(400, "limit can not exceed 500 rows")
+        return JSONResponse({"rowCount": len(rows), "rows": rows[start : start + limit]})
