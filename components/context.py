@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 
 from components.runtime.service import Runtime
-
 from components.security.credentials import Credentials
 
 
