@@ -6,13 +6,20 @@ from dynamic_providers.api import ApiError
 from dynamic_providers.dremio import (
     aggregation_reflection,
     first_user,
+    grant,
     physical_dataset,
     raw_reflection,
+    role,
+    script,
     source,
     space,
+    tag,
+    user,
     view,
+    wiki,
 )
 from dynamic_providers.dremio.client import DremioClient, entity
+from dynamic_providers.dremio.edition import EditionError
 from dynamic_providers.handler import UNKNOWN, InputError
 from dynamic_providers.waiting import WorkFailedError
 from tests.dynamic_providers.cases import made
@@ -110,9 +117,21 @@ def test_a_source_that_looks_elsewhere_fails_in_the_preview():
 
 
 class Meddler(DremioClient):
-    """Changes the object behind the caller's back just before the first PUT."""
+    """Changes the object behind the caller's back just before the first PUT, POST or DELETE."""
 
-    meddle = None
+    meddle = before_post = before_delete = None
+
+    def require(self, method, path, body=None):
+        if self.before_post and method == "POST":
+            meddle, self.before_post = self.before_post, None
+            meddle()
+        return super().require(method, path, body)
+
+    def send(self, method, path, body=None, **params):
+        if self.before_delete and method == "DELETE":
+            meddle, self.before_delete = self.before_delete, None
+            meddle()
+        return super().send(method, path, body, **params)
 
     def _put(self, path, body):
         if self.meddle:
@@ -196,3 +215,306 @@ def test_a_reflection_whose_dataset_was_made_anew_is_gone(dremio):
     a_view(dremio)
     assert raw_reflection.read(dremio.client, id_, spec) is None
     assert raw_reflection.create(dremio.client, spec).id != id_
+
+
+def test_a_deleted_object_that_changed_meanwhile_is_deleted(dremio, meddler, dremio_fake):
+    path = a_view(dremio)
+    stored = dremio_fake.objects[tuple(path)]
+    meddler.before_delete = lambda: stored.update(tag="moved")
+    view.delete(meddler, "gold.one", {})
+    assert tuple(path) not in dremio_fake.objects
+
+
+@pytest.mark.parametrize(
+    ("query", "context"),
+    [
+        ("SELECT * FROM gold.one", None),
+        ('SELECT * FROM "GOLD"."One" AS o', None),
+        ('SELECT * FROM "gold.one"', None),
+        ("SELECT x.id FROM silver.t x JOIN one ON one.id = x.id", ["gold"]),
+    ],
+)
+def test_a_view_that_others_read_is_not_deleted(dremio, query, context):
+    a_view(dremio)
+    made(space, dremio, {"name": "serving"})
+    made(view, dremio, {"path": ["serving", "kpi"], "sql": query, "sqlContext": context or []})
+    with pytest.raises(InputError, match=r"gold.one is read by serving.kpi.*allowBreakViews"):
+        view.delete(dremio.client, "gold.one", {"path": ["gold", "one"]})
+    assert dremio.client.by_path(["gold", "one"]) is not None
+    view.delete(dremio.client, "gold.one", {"allowBreakViews": True})
+    assert dremio.client.by_path(["gold", "one"]) is None
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "SELECT 'gold.one' AS one FROM silver.other",
+        "SELECT 1 -- FROM gold.one",
+        "SELECT * FROM silver.one",
+        "SELECT one FROM one",
+    ],
+)
+def test_a_view_that_only_speaks_of_another_does_not_keep_it(dremio, query):
+    a_view(dremio)
+    made(space, dremio, {"name": "serving"})
+    made(view, dremio, {"path": ["serving", "kpi"], "sql": query})
+    view.delete(dremio.client, "gold.one", {"path": ["gold", "one"]})
+    assert dremio.client.by_path(["gold", "one"]) is None
+
+
+def test_a_table_that_views_read_stays_promoted(dremio, dremio_fake):
+    path = a_table(dremio, dremio_fake)
+    a_view(dremio, 'SELECT * FROM "lake"."datalake"."orders"')
+    with pytest.raises(InputError, match=r"lake.datalake.orders is read by gold.one"):
+        physical_dataset.delete(dremio.client, "lake.datalake.orders", {})
+    assert tuple(path) in dremio_fake.objects
+
+
+def test_more_views_than_one_page_of_results_are_all_found(dremio, dremio_fake):
+    a_view(dremio)
+    for number in range(501):
+        path = ("gold", f"reader{number:03}")
+        entity_ = {"entityType": "dataset", "type": "VIRTUAL_DATASET", "id": path[1], "tag": "1"}
+        dremio_fake.objects[path] = {**entity_, "sql": "SELECT * FROM gold.one"}
+    with pytest.raises(InputError, match="gold.reader009 and 491 more"):
+        view.delete(dremio.client, "gold.one", {})
+
+
+def test_the_layout_of_a_query_is_no_drift_but_its_meaning_is(dremio, dremio_fake):
+    path = a_view(dremio, "SELECT id,\n  'a  b' AS text -- the key\nFROM lake.t")
+    spec = view.normalize({"path": path, "sql": "SELECT id, 'a  b' AS text FROM lake.t"})
+    assert view.read(dremio.client, "gold.one", spec).inputs == spec
+    changed = {**spec, "sql": "SELECT id, 'a b' AS text FROM lake.t"}
+    assert view.read(dremio.client, "gold.one", changed).inputs != changed
+
+
+def test_views_are_ordered_by_what_they_read():
+    def one(name: str, query: str, *context: str) -> dict:
+        return view.normalize({"path": ["gold", name], "sql": query, "sqlContext": list(context)})
+
+    top = one("a_top", "SELECT * FROM middle", "gold")
+    middle = one("b_middle", "SELECT * FROM gold.base")
+    middle["path"] = ["gold", "middle"]
+    base = one("base", "SELECT * FROM lake.t")
+    assert view.in_order([top, middle, base]) == [base, middle, top]
+    with pytest.raises(InputError, match="read each other: .*gold.x"):
+        view.in_order([one("x", "SELECT * FROM gold.y"), one("y", "SELECT * FROM gold.x")])
+
+
+def test_a_secured_view_shows_the_permitted_columns_alone():
+    query = view.secured_sql(["lake", "a.b"], ["id", 'x"y'], "region = 'EU'")
+    assert query == """SELECT "id", "x""y" FROM "lake"."a.b" WHERE region = 'EU'"""
+    with pytest.raises(InputError, match="one entry or more"):
+        view.secured_sql(["lake", "t"], [])
+
+
+def granted(service, privileges=("SELECT",), name="readers") -> tuple[list[str], dict]:
+    path = a_view(service)
+    made(role, service, {"name": name})
+    given = [{"granteeType": "ROLE", "name": name, "privileges": list(privileges)}]
+    spec = grant.normalize({"path": path, "grants": given})
+    grant.create(service.client, spec)
+    return path, spec
+
+
+def test_grants_of_others_are_kept(dremio, dremio_fake):
+    path, spec = granted(dremio)
+    (object_id,) = dremio_fake.grants
+    made(role, dremio, {"name": "auditors"})
+    foreign = {"granteeType": "ROLE", "name": "auditors", "privileges": ["ALTER"]}
+    auditors = dremio.client.send("GET", "/role/by-name/auditors")["id"]
+    dremio_fake.grants[object_id].append({**foreign, "id": auditors})
+    assert grant.read(dremio.client, "gold.one", spec).inputs == spec
+    wider = grant.normalize({**spec, "grants": [{**spec["grants"][0], "privileges": ["ALTER"]}]})
+    grant.update(dremio.client, "gold.one", spec, wider)
+    assert grant.read(dremio.client, "gold.one", {}).inputs["grants"] == [
+        foreign, {**wider["grants"][0]}
+    ]  # fmt: skip
+    grant.delete(dremio.client, "gold.one", wider)
+    assert [g["name"] for g in dremio_fake.grants[object_id]] == ["auditors"]
+
+
+def test_grants_that_the_server_does_not_keep_are_not_reported_as_given(dremio, dremio_fake):
+    dremio_fake.ignores_grants = True
+    with pytest.raises(WorkFailedError, match="does not keep the grants on gold.one"):
+        granted(dremio)
+
+
+def test_a_grant_names_what_does_not_exist(dremio):
+    path = a_view(dremio)
+    nobody = {"granteeType": "USER", "name": "nobody", "privileges": ["SELECT"]}
+    with pytest.raises(InputError, match="'nobody': no such user") as raised:
+        made(grant, dremio, {"path": path, "grants": [nobody]})
+    assert raised.value.field == "grants[0].name"
+    with pytest.raises(InputError, match="gold.none: no such catalog object"):
+        made(grant, dremio, {"path": ["gold", "none"], "grants": [nobody]})
+
+
+def test_community_edition_refuses_grants_and_roles_and_says_what_is_left(dremio, dremio_fake):
+    path = a_view(dremio)
+    dremio_fake.edition = "community"
+    admin = {"granteeType": "USER", "name": "admin", "privileges": ["SELECT"]}
+    readers = {**admin, "granteeType": "ROLE", "name": "readers"}
+    for given in (admin, readers):
+        with pytest.raises(EditionError, match="nothing can be granted.*secured views"):
+            made(grant, dremio, {"path": path, "grants": [given]})
+    with pytest.raises(EditionError, match="Community edition"):
+        made(role, dremio, {"name": "readers"})
+    grant.delete(dremio.client, "gold.one", {"path": path, "grants": [admin]})  # nothing is left
+    with pytest.raises(EditionError, match="Community edition"):
+        made(user, dremio, {"name": "ann", "password": "of-ann-123", "roles": ["readers"]})
+
+
+def test_a_deleted_user_of_community_edition_can_no_longer_log_in(dremio, dremio_fake):
+    dremio_fake.edition = "community"
+    spec = user.normalize({"name": "ann", "password": "of-ann-123"})
+    user.create(dremio.client, spec)
+    (stored,) = dremio_fake.users.values()
+    assert stored["password"] == "of-ann-123"
+    assert user.read(dremio.client, "ann", spec).inputs == spec
+    user.delete(dremio.client, "ann", spec)
+    assert stored["password"] != "of-ann-123"
+
+
+def test_a_users_password_is_sent_only_when_it_changes(dremio, dremio_fake):
+    spec = user.normalize({"name": "ann", "password": "of-ann-123"})
+    user.create(dremio.client, spec)
+    (stored,) = dremio_fake.users.values()
+    stored["password"] = "chosen by ann"
+    named = user.normalize({**spec, "firstName": "Ann"})
+    user.update(dremio.client, "ann", spec, named)
+    assert (stored["firstName"], stored["password"]) == ("Ann", "chosen by ann")
+
+
+def test_the_user_of_the_stack_itself_is_not_adopted(dremio):
+    with pytest.raises(InputError, match="the user of this stack"):
+        made(user, dremio, {"name": "admin", "password": "another-1"})
+
+
+def test_a_weak_password_is_refused_without_showing_it():
+    with pytest.raises(InputError, match="a letter and a digit") as raised:
+        user.normalize({"name": "ann", "password": "onlyletters"})
+    assert "onlyletters" not in str(raised.value)
+
+
+def test_a_wiki_that_somebody_else_wrote_meanwhile_is_not_written_over(dremio, meddler):
+    path = a_view(dremio)
+    spec = wiki.normalize({"path": path, "text": "ours"})
+    wiki.create(dremio.client, spec)
+    theirs = wiki.normalize({"path": path, "text": "theirs"})
+    meddler.before_post = lambda: wiki.update(dremio.client, "gold.one", spec, theirs)
+    with pytest.raises(ApiError) as raised:
+        wiki.update(meddler, "gold.one", spec, wiki.normalize({**spec, "text": "ours again"}))
+    assert raised.value.status == 409
+    # The same content under a new version is no reason to give up.
+    meddler.before_post = lambda: wiki.update(dremio.client, "gold.one", theirs, theirs)
+    wiki.update(meddler, "gold.one", theirs, spec)
+    assert wiki.read(dremio.client, "gold.one", spec).inputs == spec
+
+
+def test_tags_of_something_gone_are_gone(dremio):
+    assert tag.read(dremio.client, "gold.none", {}) is None
+    tag.delete(dremio.client, "gold.none", {})
+    with pytest.raises(InputError, match="no such catalog object"):
+        made(tag, dremio, {"path": ["gold", "none"], "tags": ["x"]})
+
+
+def test_a_script_is_found_on_a_later_page(dremio, dremio_fake):
+    for number in range(4):
+        made(script, dremio, {"name": f"top {number}", "content": "SELECT 1"})
+    id_ = made(script, dremio, {"name": "top", "content": "SELECT 1"})
+    assert made(script, dremio, {"name": "top", "content": "SELECT 2"}) == id_
+    assert len(dremio_fake.scripts) == 5
+
+
+@pytest.mark.parametrize(
+    ("handler", "raw", "field", "says"),
+    [
+        (source, {"type": "S3", "config": {"bucket": "b"}}, "config.bucket", "whitelistedBuckets"),
+        (source, {"type": "NAS", "config": {}}, "config.path", "missing"),
+        (source, {"type": "POSTGRES", "config": {"hostname": "h"}}, "config.databaseName", "miss"),
+        (
+            source,
+            {"type": "ELASTIC", "config": {"hostList": [{"hostname": "h", "port": "x"}]}},
+            "config.hostList[0].port",
+            "a whole number",
+        ),
+        (source, {"type": "S3", "config": {"secure": "no"}}, "config.secure", "true or false"),
+        (
+            source,
+            {"type": "S3", "config": {"credentialType": "KEY"}},
+            "config.credentialType",
+            "ACCESS_KEY",
+        ),
+        (
+            source,
+            {"type": "X", "config": {}, "metadataPolicy": {"datasetUpdateMode": "ALL"}},
+            "metadataPolicy.datasetUpdateMode",
+            "PREFETCH_QUERIED",
+        ),
+        (
+            source,
+            {"type": "X", "config": {}, "accelerationActivePolicyType": "DAILY"},
+            "accelerationActivePolicyType",
+            "SCHEDULE",
+        ),
+        (
+            physical_dataset,
+            {"format": {"type": "Text", "delimiter": ","}},
+            "format.delimiter",
+            "fieldDelimiter",
+        ),
+        (
+            physical_dataset,
+            {"format": {"type": "JSON"}, "accelerationRefreshPolicy": {"method": "SOME"}},
+            "accelerationRefreshPolicy.method",
+            "INCREMENTAL",
+        ),
+        (
+            raw_reflection,
+            {
+                "displayFields": ["id"],
+                "partitionFields": [{"name": "id", "transform": {"type": "BUCKET"}}],
+            },
+            "partitionFields[0].transform.bucketTransform",
+            "missing",
+        ),
+        (grant, {"grants": []}, "grants", "one entry"),
+        (
+            grant,
+            {"grants": [{"granteeType": "GROUP", "name": "g", "privileges": ["SELECT"]}]},
+            "grants[0].granteeType",
+            "ROLE, USER",
+        ),
+        (
+            grant,
+            {"grants": [{"granteeType": "ROLE", "name": "g", "privileges": ["SELECT"]}] * 2},
+            "grants",
+            "'g' is listed twice",
+        ),
+        (user, {"password": "x-1234567", "name": "a/b"}, "name", "must not contain"),
+        (script, {"name": "n" * 129, "content": "SELECT 1"}, "name", "128 characters"),
+    ],
+)
+def test_a_wrong_input_of_dremio_is_named_with_the_valid_choices(handler, raw, field, says):
+    identity = {
+        source: {"name": "lake"},
+        physical_dataset: {"path": ["a", "b"]},
+        raw_reflection: {"name": "r", "datasetPath": ["a", "b"]},
+        grant: {"path": ["a"]},
+    }
+    with pytest.raises(InputError) as raised:
+        handler.normalize({**identity.get(handler, {}), **raw})
+    assert raised.value.field == field
+    assert says in raised.value.reason
+
+
+def test_a_source_of_an_unknown_type_passes_its_configuration_through():
+    raw = {"name": "docs", "type": "MONGO", "config": {"anything": {"goes": [1.0]}}}
+    assert source.normalize(raw)["config"] == {"anything": {"goes": [1]}}
+
+
+def test_the_port_of_a_database_is_a_text_to_the_api():
+    config = {"hostname": "h", "port": 5432.0, "databaseName": "shop"}
+    spec = source.normalize({"name": "shop", "type": "POSTGRES", "config": config})
+    assert spec["config"]["port"] == "5432"
