@@ -3,11 +3,11 @@
 https://reference.airbyte.com/reference/createconnection
 """
 
-import re
 from collections.abc import Mapping
 from typing import Any, Final
 
 from dynamic_providers import inputs
+from dynamic_providers.airbyte import schedule
 from dynamic_providers.airbyte.client import AirbyteClient
 from dynamic_providers.api import post_once
 from dynamic_providers.handler import InputError, Live, Props
@@ -35,7 +35,7 @@ NEEDS_MERGE = frozenset(SYNC_MODES) - {
 }
 APPEND_ONLY_DESTINATIONS = frozenset({"s3", "elasticsearch"})
 DEFAULTS: Mapping[str, Any] = {
-    "schedule": {"scheduleType": "manual"},
+    "schedule": schedule.MANUAL,
     "namespaceDefinition": "destination",
     "prefix": "",
     "nonBreakingSchemaUpdatesBehavior": "ignore",
@@ -52,10 +52,10 @@ CHOICES = {
     "status": ("active", "inactive"),
 }
 STREAM_LISTS = ("cursorField", "primaryKey", "selectedFields")
-# Seconds to day of week, and perhaps the year; a zone does not fit.
-QUARTZ = re.compile(r"([0-9A-Z*/,?#-]+ ){5}[0-9A-Z*/,?#-]+( [0-9*/,-]+)?")
 # Checked here, never sent: the server learns a destination's type from its id.
-LOCAL = frozenset({"destinationType"})
+LOCAL = frozenset({"destinationType", "allowReset"})
+# A change of these makes the server clear the stream, or lets its state fit no longer.
+RESETTING = ("syncMode", "cursorField", "primaryKey")
 GONE = "deprecated"  # the status of a deleted connection, which GET still shows
 
 
@@ -65,18 +65,78 @@ def normalize(raw: Mapping[str, Any]) -> Props:
         **inputs.known_keys(
             raw,
             ("name", "sourceId", "destinationId", "streams"),
-            (*DEFAULTS, "namespaceFormat", "destinationType"),
+            (*DEFAULTS, "namespaceFormat", "tags", *LOCAL),
         ),
     }
     for key in ("name", "sourceId", "destinationId"):
         inputs.text(spec[key], key)
     for key, choices in CHOICES.items():
         inputs.one_of(spec[key], choices, key)
-    if spec["namespaceDefinition"] == "custom_format" and not spec.get("namespaceFormat"):
-        raise InputError("namespaceFormat", "missing: custom_format needs one")
-    spec["schedule"] = _schedule(spec["schedule"])
+    _check_namespace(spec)
+    spec["schedule"] = schedule.normalize(spec["schedule"])
+    if "tags" in spec:
+        tags = inputs.texts(spec["tags"], "tags", empty=True)
+        spec["tags"] = tags if inputs.is_unknown(tags) else sorted(set(tags))
+    # False is left out: it must not show as a change of what was recorded before.
+    if inputs.flag(spec.pop("allowReset", False), "allowReset"):
+        spec["allowReset"] = raw["allowReset"]
     spec["streams"] = _streams(spec["streams"], spec.get("destinationType"))
     return spec
+
+
+def _check_namespace(spec: Props) -> None:
+    definition = spec["namespaceDefinition"]
+    if definition == "custom_format" and not spec.get("namespaceFormat"):
+        raise InputError("namespaceFormat", "missing: custom_format needs one")
+    if definition in ("source", "destination") and "namespaceFormat" in spec:
+        raise InputError(
+            "namespaceFormat", f"not used with namespaceDefinition {definition!r}: leave it out"
+        )
+
+
+def review(old: Props, new: Props) -> None:
+    """Refuses what makes Airbyte forget how far an incremental stream was read: it would be
+    read again from its start, and cleared or doubled at the destination."""
+    if new.get("allowReset") not in (None, False):
+        return
+    lost = [f"{key} changes: the connection is replaced" for key in _moved(old, new)]
+    lost = lost or _lost_streams(old.get("streams"), new["streams"])
+    if lost:
+        field = "streams" if not _moved(old, new) else _moved(old, new)[0]
+        raise InputError(
+            field,
+            f"the state of incremental streams would be lost ({'; '.join(lost)}), and they would "
+            "be synced from the start: set allowReset to accept that",
+        )
+
+
+def _moved(old: Props, new: Props) -> list[str]:
+    # An id that is unknown belongs to an object that is made anew.
+    has_state = any(_is_incremental(stream) for stream in old.get("streams") or [])
+    return [key for key in sorted(REPLACE_ON) if has_state and old.get(key) != new[key]]
+
+
+def _lost_streams(old: Any, new: Any) -> list[str]:
+    """What each incremental stream of `old` loses. Unknown parts of `new` are judged by the
+    check of the update, which knows them."""
+    if inputs.is_unknown(new) or any(map(inputs.is_unknown, new)):
+        return []
+    wanted = {_stream_key(stream): stream for stream in new}
+    lost = []
+    for stream in filter(_is_incremental, old or []):
+        label = ".".join(filter(None, _stream_key(stream)))
+        kept = wanted.get(_stream_key(stream))
+        if kept is None:
+            lost.append(f"{label} is removed")
+            continue
+        for key in RESETTING:
+            if kept.get(key) != stream.get(key) and not inputs.is_unknown(kept.get(key)):
+                lost.append(f"{label}: {key} {stream.get(key)} becomes {kept.get(key)}")
+    return lost
+
+
+def _is_incremental(stream: Props) -> bool:
+    return str(stream.get("syncMode")).startswith("incremental")
 
 
 def natural_key(spec: Props) -> str:
@@ -84,12 +144,16 @@ def natural_key(spec: Props) -> str:
 
 
 def create(client: AirbyteClient, spec: Props) -> Live:
-    if found := _find(client, spec):
+    workspace = _workspace(client, spec)
+    if found := _find(client, spec, workspace):
         return update(client, found, spec, spec)
+    _require_schedule(client, spec, workspace)
+    body = _body(client, spec)
     id_ = post_once(
-        lambda: str(client.require("POST", "/connections", _body(spec))["connectionId"]),
-        lambda: _find(client, spec),
+        lambda: str(client.require("POST", "/connections", body)["connectionId"]),
+        lambda: _find(client, spec, workspace),
     )
+    _set_schedule(client, id_, spec)
     return Live(id=id_, inputs=spec)
 
 
@@ -101,23 +165,26 @@ def read(client: AirbyteClient, id_: str, known: Props) -> Live | None:
     for key, default in DEFAULTS.items():
         value = live.get(key)
         found[key] = default if value is None else value
-    found["schedule"] = {
-        key: live["schedule"][key]
-        for key in ("scheduleType", "cronExpression")
-        if (live.get("schedule") or {}).get(key)
-    } or DEFAULTS["schedule"]
-    if live.get("namespaceFormat") and ("namespaceFormat" in known or not known):
+    found["schedule"] = schedule.shown(live.get("schedule"))
+    if live.get("namespaceFormat") and found["namespaceDefinition"] == "custom_format":
         found["namespaceFormat"] = live["namespaceFormat"]
+    if "tags" in known or (not known and live.get("tags")):
+        found["tags"] = [tag["tagId"] for tag in live.get("tags") or []]
     found |= {key: known[key] for key in LOCAL if key in known}
     found["streams"] = _live_streams(live["configurations"]["streams"], known.get("streams"))
     return Live(id=id_, inputs=_as_it_is(found))
 
 
 def update(client: AirbyteClient, id_: str, old: Props, spec: Props) -> Live:
-    if alive(client, id_) is None:  # a PATCH would bring a deleted one back to life
+    live = alive(client, id_)
+    if live is None:  # a PATCH would bring a deleted one back to life
         raise LookupError(f"connection {id_} is gone")
-    body = {key: value for key, value in _body(spec).items() if key not in REPLACE_ON}
-    client.require("PATCH", f"/connections/{id_}", body)
+    _require_schedule(client, spec, str(live["workspaceId"]))
+    body = {key: value for key, value in _body(client, spec).items() if key not in REPLACE_ON}
+    if "tags" in old and "tags" not in spec:
+        body["tags"] = []
+    client.change("PATCH", f"/connections/{id_}", body, f"connection {id_}")
+    _set_schedule(client, id_, spec)
     return Live(id=id_, inputs=spec)
 
 
@@ -131,11 +198,14 @@ def alive(client: AirbyteClient, id_: str) -> Props | None:
     return None if live is None or live["status"] == GONE else live
 
 
-def _find(client: AirbyteClient, spec: Props) -> str | None:
-    source = client.require("GET", f"/sources/{spec['sourceId']}")
+def _workspace(client: AirbyteClient, spec: Props) -> str:
+    return str(client.require("GET", f"/sources/{spec['sourceId']}")["workspaceId"])
+
+
+def _find(client: AirbyteClient, spec: Props, workspace: str) -> str | None:
     same = [
         live
-        for live in client.every("/connections", {"workspaceIds": source["workspaceId"]})
+        for live in client.every("/connections", {"workspaceIds": workspace})
         if live["name"] == spec["name"] and live["status"] != GONE
     ]
     fitting = [live for live in same if all(live[key] == spec[key] for key in REPLACE_ON)]
@@ -148,7 +218,24 @@ def _find(client: AirbyteClient, spec: Props) -> str | None:
     return str(fitting[0]["connectionId"]) if fitting else None
 
 
-def _body(spec: Props) -> Props:
+def _require_schedule(client: AirbyteClient, spec: Props, workspace: str) -> None:
+    """Asked before anything changes."""
+    if schedule.needs_config_api(spec["schedule"]) and not client.offers_config_api(workspace):
+        raise InputError(
+            "schedule",
+            "this server offers no Config API, which basic schedules and time zones need: use a "
+            "cron schedule in UTC",
+        )
+
+
+def _set_schedule(client: AirbyteClient, id_: str, spec: Props) -> None:
+    if schedule.needs_config_api(spec["schedule"]):
+        wanted = {"connectionId": id_, **schedule.for_config_api(spec["schedule"])}
+        if client.config("/connections/update", wanted) is None:
+            raise LookupError(f"connection {id_} is gone")
+
+
+def _body(client: AirbyteClient, spec: Props) -> Props:
     streams = [
         {
             **{key: value for key, value in stream.items() if key != "selectedFields"},
@@ -161,44 +248,11 @@ def _body(spec: Props) -> Props:
         for stream in spec["streams"]
     ]
     body = {k: v for k, v in spec.items() if k not in LOCAL and k != "streams"}
+    if schedule.needs_config_api(spec["schedule"]):
+        del body["schedule"]
+    if "tags" in spec:  # the API takes whole tags
+        body["tags"] = [client.require("GET", f"/tags/{tag}") for tag in spec["tags"]]
     return {**body, "configurations": {"streams": streams}}
-
-
-def _schedule(raw: Any) -> Any:
-    if inputs.is_unknown(raw):
-        return raw
-    schedule = inputs.known_keys(
-        inputs.mapping(raw, "schedule"), ("scheduleType",), ("cronExpression",), at="schedule"
-    )
-    kind = inputs.one_of(schedule["scheduleType"], ("manual", "cron"), "schedule.scheduleType")
-    if kind == "manual":
-        return {"scheduleType": "manual"}
-    if "cronExpression" not in schedule:
-        raise InputError("schedule.cronExpression", "missing: a cron schedule needs one")
-    return {**schedule, "cronExpression": _quartz(schedule["cronExpression"])}
-
-
-def _quartz(text: Any) -> str:
-    """A Quartz expression without the zone, which the server appends to what it returns."""
-    field = "schedule.cronExpression"
-    expression = " ".join(inputs.text(text, field).split())
-    if inputs.is_unknown(expression):
-        return expression
-    expression = re.sub(r" UTC$", "", expression)
-    parts = expression.split(" ")
-    if not QUARTZ.fullmatch(expression):
-        raise InputError(
-            field,
-            f"{expression!r}: expected 6 or 7 fields (seconds first, Quartz), all in UTC, such as "
-            "'0 0 1 * * ?'",
-        )
-    if not parts[0].isdigit():
-        raise InputError(field, f"{expression!r}: the first field (second) must be a number")
-    if (parts[3] == "?") == (parts[5] == "?"):
-        raise InputError(
-            field, f"{expression!r}: one of day of month (4th) and day of week (6th) must be ?"
-        )
-    return expression
 
 
 def _streams(raw: Any, destination_type: Any) -> Any:

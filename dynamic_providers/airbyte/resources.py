@@ -95,7 +95,7 @@ class Workspace(DynamicResource):
 
 
 class _ImageDefinition(DynamicResource):
-    _provider: ClassVar[type[AirbyteProvider]]
+    _adapter: ClassVar[type[AirbyteProvider]]
 
     def __init__(
         self,
@@ -115,7 +115,7 @@ class _ImageDefinition(DynamicResource):
             "documentationUrl": documentation_url,
             "workspaceId": workspace_id,
         }
-        super().__init__(self._provider, resource_name, props, opts)
+        super().__init__(self._adapter, resource_name, props, opts)
 
     @property
     def definition_id(self) -> pulumi.Output[str]:
@@ -128,13 +128,13 @@ class SourceDefinition(_ImageDefinition):
     Name and tag change in place; another repository or documentation_url is a replacement.
     """
 
-    _provider = SourceDefinitionProvider
+    _adapter = SourceDefinitionProvider
 
 
 class DestinationDefinition(_ImageDefinition):
     """A custom destination connector; otherwise as SourceDefinition."""
 
-    _provider = DestinationDefinitionProvider
+    _adapter = DestinationDefinitionProvider
 
 
 class DeclarativeDefinition(DynamicResource):
@@ -249,7 +249,13 @@ class Connection(DynamicResource):
 
     streams: objects with name, syncMode (connection.SYNC_MODES), and as needed namespace,
     cursorField, primaryKey, selectedFields. What the source defines itself may be left out.
-    schedule: {"scheduleType": "manual"}, or "cron" with a Quartz cronExpression in UTC.
+    schedule: {"scheduleType": "manual"}; or "cron" with a Quartz cronExpression, in UTC; and
+    where the server offers the Config API, "cron" with a cronTimeZone, or "basic" with units and
+    timeUnit (schedule.TIME_UNITS).
+    tags: ids of Tags.
+    allow_reset: accepts that incremental streams forget how far they were read, and are synced
+    from the start: when the source or the destination is another one, a stream is removed, or its
+    syncMode, cursorField or primaryKey changes. Otherwise such a change fails in the preview.
     destination_type: such as "s3". With it, a sync mode that the destination cannot do is
     refused in the preview, not by the server.
     """
@@ -268,6 +274,8 @@ class Connection(DynamicResource):
         prefix: pulumi.Input[str] | None = None,
         non_breaking_schema_updates_behavior: pulumi.Input[str] | None = None,
         status: pulumi.Input[str] | None = None,
+        tags: pulumi.Input[Sequence[pulumi.Input[str]]] | None = None,
+        allow_reset: pulumi.Input[bool] | None = None,
         destination_type: pulumi.Input[str] | None = None,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
@@ -282,6 +290,8 @@ class Connection(DynamicResource):
             "prefix": prefix,
             "nonBreakingSchemaUpdatesBehavior": non_breaking_schema_updates_behavior,
             "status": status,
+            "tags": tags,
+            "allowReset": allow_reset,
             "destinationType": destination_type,
         }
         super().__init__(ConnectionProvider, resource_name, props, opts)

@@ -145,6 +145,9 @@ def _connection(service: Service):
         "schedule": {"scheduleType": "cron", "cronExpression": "0 0 1 * * ? UTC"},
         "status": "inactive",
         "prefix": "raw_",
+        "namespaceDefinition": "custom_format",
+        "namespaceFormat": "shop_${SOURCE_NAMESPACE}",
+        "tags": [made(airbyte_tag, service, _airbyte_tag(service)[0])],
         **service.facts["connection_change"],
     }
     return raw, changed

@@ -2,9 +2,9 @@
 
 import pytest
 
-from dynamic_providers.airbyte import connection, destination, source, sync
+from dynamic_providers.airbyte import connection, destination, source, sync, tag, workspace
 from dynamic_providers.api import ApiError
-from dynamic_providers.handler import InputError
+from dynamic_providers.handler import UNKNOWN, InputError
 from dynamic_providers.waiting import WorkFailedError
 from tests.dynamic_providers.cases import made, unique
 
@@ -93,7 +93,8 @@ def test_a_basic_schedule_set_by_hand_is_drift_not_an_error(airbyte, airbyte_fak
         "basicTiming": "Every 24 HOURS",
     }
     found = connection.read(airbyte.client, id_, spec).inputs
-    assert found == {**spec, "schedule": {"scheduleType": "basic"}}
+    basic = {"scheduleType": "basic", "units": 24, "timeUnit": "hours"}
+    assert found == {**spec, "schedule": basic}
 
 
 def test_a_connection_between_others_is_not_adopted(airbyte):
@@ -148,3 +149,139 @@ def test_a_sync_goes_with_its_connection(airbyte):
     _, spec = _synced(airbyte, id_)
     connection.delete(airbyte.client, id_, connected)
     assert sync.read(airbyte.client, id_, spec) is None
+
+
+def test_a_change_that_lost_a_race_is_sent_again(airbyte, airbyte_fake):
+    id_, spec = _connected(airbyte)
+    airbyte_fake.races = 2
+    connection.update(airbyte.client, id_, spec, {**spec, "prefix": "raw_"})
+    assert airbyte_fake.connections[id_]["prefix"] == "raw_"
+
+
+def test_a_change_that_loses_every_race_is_an_error(airbyte, airbyte_fake):
+    id_, spec = _connected(airbyte)
+    airbyte_fake.races = 100
+    with pytest.raises(ApiError, match="Try again later"):
+        connection.update(airbyte.client, id_, spec, {**spec, "prefix": "raw_"})
+
+
+SCHEDULES = [
+    {"scheduleType": "basic", "units": 24, "timeUnit": "hours"},
+    {"scheduleType": "cron", "cronExpression": "0 30 2 * * ?", "cronTimeZone": "Europe/Rome"},
+    {"scheduleType": "cron", "cronExpression": "0 30 2 ? * MON"},
+]
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES)
+def test_a_schedule_comes_back_as_it_was_set(airbyte, schedule):
+    id_, spec = _connected(airbyte, schedule=schedule)
+    assert spec["schedule"] == schedule
+    assert connection.read(airbyte.client, id_, spec).inputs == spec
+    plain = {**spec, "schedule": {"scheduleType": "manual"}}
+    connection.update(airbyte.client, id_, spec, plain)
+    assert connection.read(airbyte.client, id_, plain).inputs == plain
+    connection.update(airbyte.client, id_, plain, spec)
+    assert connection.read(airbyte.client, id_, spec).inputs == spec
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES[:2])
+def test_a_schedule_that_the_server_cannot_set_is_refused_before_anything_changes(
+    airbyte, airbyte_fake, schedule
+):
+    airbyte_fake.offers_config_api = False
+    with pytest.raises(InputError, match="offers no Config API"):
+        _connected(airbyte, schedule=schedule)
+    assert airbyte_fake.connections == {}
+    id_, spec = _connected(airbyte)
+    with pytest.raises(InputError, match="offers no Config API"):
+        connection.update(airbyte.client, id_, spec, {**spec, "prefix": "p", "schedule": schedule})
+    assert airbyte_fake.connections[id_]["prefix"] == ""
+
+
+def test_tags_that_are_no_longer_wanted_are_taken_off_and_those_by_hand_are_kept(
+    airbyte, airbyte_fake
+):
+    label = made(tag, airbyte, {"name": "gold"})
+    id_, spec = _connected(airbyte, tags=[label])
+    without = {key: value for key, value in spec.items() if key != "tags"}
+    connection.update(airbyte.client, id_, spec, without)
+    assert airbyte_fake.connections[id_]["tags"] == []
+    airbyte_fake.connections[id_]["tags"] = [airbyte_fake.tags[label]]
+    assert connection.read(airbyte.client, id_, without).inputs == without
+    connection.update(airbyte.client, id_, without, without)
+    assert airbyte_fake.connections[id_]["tags"] != []
+
+
+def test_a_workspace_in_use_is_not_deleted(airbyte, airbyte_fake):
+    spec = workspace.normalize({"name": "team"})
+    id_ = workspace.create(airbyte.client, spec).id
+    raw = {"name": "kept", "configuration": {"sourceType": "faker"}, "workspaceId": id_}
+    made(source, airbyte, raw)
+    with pytest.raises(InputError, match="still has sources: kept"):
+        workspace.delete(airbyte.client, id_, spec)
+    assert id_ in airbyte_fake.workspaces
+
+
+# What a review refuses
+
+ORDERS = {"name": "orders", "syncMode": "incremental_append", "cursorField": "at"}
+COUNTRIES = {"name": "countries", "syncMode": "full_refresh_overwrite"}
+RECORDED = connection.normalize(
+    {"name": "c", "sourceId": "s", "destinationId": "d", "streams": [ORDERS, COUNTRIES]}
+)
+
+
+@pytest.mark.parametrize(
+    ("change", "field", "says"),
+    [
+        ({"sourceId": "s2"}, "sourceId", "sourceId changes: the connection is replaced"),
+        ({"destinationId": UNKNOWN}, "destinationId", "the connection is replaced"),
+        ({"streams": [COUNTRIES]}, "streams", "orders is removed"),
+        (
+            {"streams": [{**ORDERS, "cursorField": "id"}, COUNTRIES]},
+            "streams",
+            "orders: cursorField ['at'] becomes ['id']",
+        ),
+        (
+            {"streams": [{**ORDERS, "primaryKey": "id"}, COUNTRIES]},
+            "streams",
+            "orders: primaryKey None becomes [['id']]",
+        ),
+        (
+            {"streams": [{**ORDERS, "syncMode": "full_refresh_append"}, COUNTRIES]},
+            "streams",
+            "syncMode incremental_append becomes full_refresh_append",
+        ),
+    ],
+)
+def test_what_loses_state_must_be_allowed(change, field, says):
+    wanted = connection.normalize({**RECORDED, **change})
+    with pytest.raises(InputError) as raised:
+        connection.review(RECORDED, wanted)
+    assert raised.value.field == field
+    assert says in raised.value.reason
+    assert "set allowReset" in raised.value.reason
+    connection.review(RECORDED, connection.normalize({**wanted, "allowReset": True}))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"prefix": "raw_", "status": "inactive"},
+        {"streams": [ORDERS]},  # a full refresh has no state to lose
+        {"streams": [ORDERS, {**COUNTRIES, "syncMode": "full_refresh_append"}]},
+        {"streams": [{**ORDERS, "cursorField": UNKNOWN}, COUNTRIES]},
+        {"streams": UNKNOWN},
+        {"streams": [UNKNOWN, COUNTRIES]},
+        {"streams": [ORDERS, COUNTRIES, {"name": "new", "syncMode": "full_refresh_append"}]},
+    ],
+)
+def test_what_loses_nothing_needs_no_permission(change):
+    connection.review(RECORDED, connection.normalize({**RECORDED, **change}))
+
+
+def test_a_workspace_cannot_move():
+    old = workspace.normalize({"name": "team", "regionId": "eu"})
+    with pytest.raises(InputError, match="regionId: from 'eu' to 'us': a workspace cannot move"):
+        workspace.review(old, {**old, "regionId": "us"})
+    workspace.review(old, {**old, "name": "team two"})
