@@ -27,7 +27,7 @@ def asked(client: DremioClient, method: str, path: str, body: Any = None, **para
             raise EditionError(
                 "this server is of Community edition, where every user is an administrator and "
                 "nothing can be granted: restrict access in the store and in Superset, show "
-                "secured views (docs/providers/dremio.md), or use Enterprise edition"
+                "secured views (view.secured_sql) to those who need no more, or use Enterprise edition"
             ) from None
         raise
 

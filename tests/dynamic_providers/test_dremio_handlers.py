@@ -22,7 +22,7 @@ from dynamic_providers.dremio.client import DremioClient, entity
 from dynamic_providers.dremio.edition import EditionError
 from dynamic_providers.handler import UNKNOWN, InputError
 from dynamic_providers.waiting import WorkFailedError
-from tests.dynamic_providers.cases import made
+from tests.dynamic_providers.cases import made, unique
 
 
 def lake(**more) -> dict:
@@ -518,3 +518,50 @@ def test_the_port_of_a_database_is_a_text_to_the_api():
     config = {"hostname": "h", "port": 5432.0, "databaseName": "shop"}
     spec = source.normalize({"name": "shop", "type": "POSTGRES", "config": config})
     assert spec["config"]["port"] == "5432"
+
+
+@pytest.mark.service
+def test_the_embedded_engine_tells_which_views_read_a_table(embedded_dremio):
+    config = source.minio_config(*embedded_dremio.facts["store"])
+    lake_ = made(source, embedded_dremio, {"name": unique("lake"), "type": "S3", "config": config})
+    path = embedded_dremio.facts["put_files"](lake_)
+    made(physical_dataset, embedded_dremio, {"path": path, "format": {"type": "Parquet"}})
+    gold = made(space, embedded_dremio, {"name": unique("gold")})
+    query = f"SELECT id FROM {lake_}.handlers.orders"
+    made(view, embedded_dremio, {"path": [gold, "one"], "sql": query})
+    short = {"path": [gold, "two"], "sql": "SELECT id FROM one", "sqlContext": [gold]}
+    made(view, embedded_dremio, short)
+    client = embedded_dremio.client
+    with pytest.raises(InputError, match=f"is read by {gold}.one, which"):
+        physical_dataset.delete(client, ".".join(path), {})
+    with pytest.raises(InputError, match=f"is read by {gold}.two, which"):
+        view.delete(client, f"{gold}.one", {})
+    old = source.normalize({"name": lake_, "type": "S3", "config": config})
+    elsewhere = source.normalize({**old, "config": {**config, "rootPath": "/handlers"}})
+    with pytest.raises(InputError, match=rf"drop all datasets.*: {lake_}.handlers.orders;"):
+        source.update(client, lake_, old, elsewhere)
+    view.delete(client, f"{gold}.two", {})
+    view.delete(client, f"{gold}.one", {})
+    physical_dataset.delete(client, ".".join(path), {})
+    assert client.by_path(path)["entityType"] == "folder"
+
+
+@pytest.mark.service
+def test_the_embedded_engine_has_users_but_grants_nothing(embedded_dremio):
+    client = embedded_dremio.client
+    spec = user.normalize({"name": unique("ann"), "password": "of-ann-123", "firstName": "Ann"})
+    assert user.create(client, spec).inputs == spec == user.read(client, spec["name"], spec).inputs
+    changed = {**spec, "password": "of-ann-456", "email": "ann@x.invalid"}
+    user.update(client, spec["name"], spec, changed)
+    login = {"userName": spec["name"], "password": "of-ann-456"}
+    client.anonymous.require("POST", "/apiv2/login", login)
+    gold = made(space, embedded_dremio, {"name": unique("gold")})
+    given = {"granteeType": "USER", "name": spec["name"], "privileges": ["SELECT"]}
+    with pytest.raises(EditionError, match="nothing can be granted"):
+        made(grant, embedded_dremio, {"path": [gold], "grants": [given]})
+    with pytest.raises(EditionError, match="Community edition"):
+        made(role, embedded_dremio, {"name": "readers"})
+    user.delete(client, spec["name"], changed)
+    with pytest.raises(ApiError) as raised:
+        client.anonymous.require("POST", "/apiv2/login", login)
+    assert raised.value.status == 401

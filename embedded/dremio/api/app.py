@@ -18,7 +18,7 @@ from embedded.dremio.errors import EngineError, Kind, not_found
 from embedded.dremio.users import parse_authorization
 
 LOG = logging.getLogger(__name__)
-METHODS = ["GET", "POST", "PUT", "DELETE"]
+METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
 MAX_BODY_BYTES = 32 * 1024 * 1024
 
 

@@ -82,6 +82,7 @@ def _note(kind: str, *, write: bool) -> Any:
 
 
 def _enterprise(call: Call) -> Reply:
+    # Not stored in either edition: a grant that no query obeys would be a lie.
     if call.engine.config.enterprise:
         raise unsupported("Grants are not built yet in this engine.")
     raise unsupported("Grants are only supported in Enterprise Edition.")

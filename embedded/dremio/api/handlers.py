@@ -1,6 +1,6 @@
 """All routes, in the order in which they are tried."""
 
-from embedded.dremio.api import catalog, jobs, login, reflections, users
+from embedded.dremio.api import catalog, jobs, login, reflections, scripts, users
 from embedded.dremio.api.call import Call, Reply, Rule, rule
 
 
@@ -15,6 +15,7 @@ RULES: tuple[Rule, ...] = (
     *users.RULES,
     *jobs.RULES,
     *reflections.RULES,
+    *scripts.RULES,
     *catalog.RULES,
 )
 

@@ -57,6 +57,24 @@ def test_users(dremio: Dremio) -> None:
     assert "password" not in str(changed)
 
 
+def test_scripts(dremio: Dremio) -> None:
+    body = {"name": "top customers", "content": "SELECT 1", "context": ["gold"]}
+    made = dremio.call("POST", "/api/v3/scripts", body)
+    dremio.call("POST", "/api/v3/scripts", body, 409)
+    dremio.call("POST", "/api/v3/scripts", {"name": "empty"}, 400)
+    dremio.call("POST", "/api/v3/scripts", {"name": "other", "content": "SELECT 2"})
+    at = f"/api/v3/scripts/{made['id']}"
+    changed = dremio.call("PATCH", at, {"content": "SELECT 3"})
+    assert (changed["content"], changed["context"]) == ("SELECT 3", ["gold"])
+    assert changed["createdAt"] == made["createdAt"] and changed["owner"] == made["owner"]
+    dremio.call("PATCH", at, {"name": "other"}, 409)
+    listed = dremio.call("GET", "/api/v3/scripts?search=TOP&maxResults=1&offset=0")
+    assert (listed["total"], [script["id"] for script in listed["data"]]) == (1, [made["id"]])
+    dremio.call("DELETE", at, status=204)
+    dremio.call("GET", at, status=404)
+    dremio.call("PATCH", at, {"content": "SELECT 3"}, 404)
+
+
 def test_spaces_folders_and_views(dremio: Dremio) -> None:
     space = dremio.call("POST", "/api/v3/catalog", SPACE)
     assert dremio.call("POST", "/api/v3/catalog", SPACE, 409)["errorMessage"]
