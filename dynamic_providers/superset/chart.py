@@ -29,13 +29,19 @@ VIZ_TYPES = frozenset(
 )
 # Written by the server or by looking at the chart: no inputs, and no drift.
 OWN_PARAMS = ("datasource", "slice_id", "viz_type", "dashboards")
+OPTIONAL: Mapping[str, str] = {  # input -> API's name
+    "description": "description",
+    "cacheTimeoutS": "cache_timeout",
+    "certifiedBy": "certified_by",
+    "certificationDetails": "certification_details",
+}
 
 
 def normalize(raw: Mapping[str, Any]) -> Props:
     spec = inputs.known_keys(
         raw,
         ("name", "vizType", "datasetUuid"),
-        ("uuid", "sliceName", "params", "queryContext", "description"),
+        ("uuid", "sliceName", "params", "queryContext", *OPTIONAL),
     )
     name = inputs.text(spec["name"], "name")
     inputs.one_of(spec["vizType"], VIZ_TYPES, "vizType")
@@ -47,6 +53,11 @@ def normalize(raw: Mapping[str, Any]) -> Props:
     spec["params"] = params
     if "queryContext" in spec:
         inputs.mapping(spec["queryContext"], "queryContext")
+    for key in OPTIONAL.keys() & spec.keys():
+        if key == "cacheTimeoutS":
+            inputs.whole(spec[key], key, least=0)
+        else:
+            inputs.text(spec[key], key)
     return {**spec, "uuid": objects.uuid(spec.get("uuid", identity("chart", name)), "uuid")}
 
 
@@ -66,7 +77,7 @@ def read(client: SupersetClient, id_: str, known: Props) -> Live | None:
     if live is None:
         return None
     params = json.loads(live.get("params") or "{}")
-    found = {
+    found: Props = {
         "uuid": id_,
         "name": known.get("name", live["slice_name"]),  # ours alone: the name behind the uuid
         "sliceName": live["slice_name"],
@@ -75,15 +86,20 @@ def read(client: SupersetClient, id_: str, known: Props) -> Live | None:
         # Opened by an owner, a chart gains the defaults of its controls.
         "params": only_known_keys(params, known["params"]) if "params" in known else params,
     }
-    if live.get("description") and ("description" in known or not known):
-        found["description"] = live["description"]
+    found |= {
+        key: live[api_name]
+        for key, api_name in OPTIONAL.items()
+        if live.get(api_name) not in (None, "") and (key in known or not known)
+    }
     if "queryContext" in known:  # looking at the chart rewrites the server's
         found["queryContext"] = known["queryContext"]
     return Live(id=id_, inputs=_as_it_is(found))
 
 
 def update(client: SupersetClient, id_: str, old: Props, spec: Props) -> Live:
-    body = _body(client, spec)
+    body = _body(client, spec) | objects.cleared(OPTIONAL, old, spec)
+    if "queryContext" in old and "queryContext" not in spec:
+        body["query_context"] = None
     return objects.update(
         client, "chart", id_, spec, lambda number: objects.put(client, "chart", number, body)
     )
@@ -110,7 +126,7 @@ def _body(client: SupersetClient, spec: Props) -> Props:
     if "queryContext" in spec:
         context = {**spec["queryContext"], "datasource": {"id": dataset, "type": "table"}}
         body["query_context"] = json.dumps(context, sort_keys=True)
-    return {**body, "description": spec["description"]} if "description" in spec else body
+    return body | {api: spec[key] for key, api in OPTIONAL.items() if key in spec}
 
 
 def _as_it_is(found: Props) -> Props:

@@ -3,6 +3,7 @@
 https://superset.apache.org/docs/api
 """
 
+import re
 import threading
 import time
 from collections.abc import Generator
@@ -17,9 +18,21 @@ from dynamic_providers.handler import UNKNOWN, InputError, Props
 API = "/api/v1"
 ADMIN = "admin"
 SECRET_NAME = "superset-admin"  # noqa: S105
+PAGE = 100  # objects in an answer: the server gives no more
 SESSION_S = 600.0  # the access token lives 15 minutes
 # Identity of every object: UUIDv5 of its logical name in this namespace. Never change it.
 NAMESPACE: Final = UUID("7f0c2bd5-7a0e-5c39-9d3b-0d6a3f8f2c11")
+
+
+class FeatureOffError(ValueError):
+    """The server does not serve this kind of object."""
+
+    def __init__(self, kind: str) -> None:
+        flags = {"report": "the feature flag ALERT_REPORTS"}
+        super().__init__(
+            f"Superset answers no calls about a {kind}: expected "
+            f"{flags.get(kind, 'Superset 6.1 or newer')} (FEATURE_FLAGS in superset_config.py)"
+        )
 
 
 class BrowserAuth(SessionAuth):
@@ -84,12 +97,43 @@ class SupersetClient:
         """JSON of the answer; a 404 is an error."""
         return self.api.require(method, API + path, body)
 
+    def listing(
+        self, kind: str, where: tuple[str, str, str | int] | None = None, *columns: str
+    ) -> list[Props]:
+        """Every object of a kind, or those that match (column, operator, value), with `columns`
+        or the usual ones. All pages: the server cuts each at 100. Raises FeatureOffError where
+        the server knows no such kind."""
+        filters = f"columns:!({','.join(columns)})," if columns else ""
+        if where is not None:
+            column, operator, value = where
+            filters += f"filters:!((col:{column},opr:{operator},value:{_rison(value)})),"
+        found: list[Props] = []
+        while True:
+            query = f"({filters}page:{len(found) // PAGE},page_size:{PAGE})"
+            answer = self.send("GET", f"/{kind}/", q=query)
+            if answer is None:
+                raise FeatureOffError(kind)
+            found += answer["result"]
+            if len(found) >= answer["count"] or not answer["result"]:
+                return found
+
     def number(self, kind: str, uuid: str) -> int | None:
         """The id under which this server keeps the object; PUT and DELETE know no other.
         kind: database, dataset, chart or dashboard."""
-        rison = f"(columns:!(id),filters:!((col:uuid,opr:eq,value:'{UUID(uuid)}')))"
-        found = self.api.require("GET", f"{API}/{kind}/", params={"q": rison})["result"]
-        return int(found[0]["id"]) if found else None
+        return self._first(kind, ("uuid", "eq", str(UUID(uuid))))
+
+    def number_named(self, kind: str, column: str, name: str) -> int | None:
+        """As `number`, for objects that have no uuid. Of several with the name, the oldest."""
+        return self._first(kind, (column, "eq", name))
+
+    def uuid_of(self, kind: str, number: int) -> str:
+        """The uuid of the dataset, chart, dashboard or database with this number; empty if it
+        is gone."""
+        answer = self.send("GET", f"/{kind}/{number}")
+        return "" if answer is None else str(answer["result"]["uuid"])
+
+    def _first(self, kind: str, where: tuple[str, str, str | int]) -> int | None:
+        return min((int(item["id"]) for item in self.listing(kind, where, "id")), default=None)
 
     def number_of(self, kind: str, uuid: str, field: str) -> int:
         """As `number`, for an object that an input refers to: InputError if there is none."""
@@ -106,6 +150,11 @@ class SupersetClient:
 
     def close(self) -> None:
         self.api.close()
+
+
+def _rison(value: str | int) -> str:
+    """A value in a query; https://github.com/Nanonid/rison"""
+    return str(value) if isinstance(value, int) else "'" + re.sub("([!'])", r"!\1", value) + "'"
 
 
 def identity(kind: str, name: str) -> str:

@@ -6,6 +6,7 @@ from typing import Any, Final
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from dynamic_providers import inputs
+from dynamic_providers.api import ApiError
 from dynamic_providers.canonical import only_known_keys
 from dynamic_providers.handler import InputError, Live, Props
 from dynamic_providers.superset import objects
@@ -80,7 +81,19 @@ def update(client: SupersetClient, id_: str, old: Props, spec: Props) -> Live:
 
 
 def delete(client: SupersetClient, id_: str, known: Props) -> None:
-    objects.delete(client, "database", id_)
+    """Superset refuses as long as it has datasets; they are named then."""
+    number = client.number("database", id_)
+    if number is None:
+        return
+    try:
+        client.send("DELETE", f"/database/{number}")
+    except ApiError as error:
+        if error.status != 422:
+            raise
+        tables = client.listing("dataset", ("database", "rel_o_m", number), "table_name")
+        names = ", ".join(sorted(str(table["table_name"]) for table in tables))
+        reason = f"{error.message}: {names}: delete them first" if names else error.message
+        raise InputError("name", reason) from error
 
 
 def _put(client: SupersetClient, number: int, spec: Props) -> None:

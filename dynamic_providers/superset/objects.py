@@ -1,9 +1,10 @@
 """What all of Superset's objects have in common: identity by uuid, and the life cycle.
 
-The numeric ids differ from server to server, so they are looked up and never kept.
+The numeric ids differ from server to server, so they are looked up and never kept. Objects
+without a uuid are known by their name.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 from uuid import UUID
 
@@ -12,6 +13,7 @@ from dynamic_providers.api import post_once
 from dynamic_providers.handler import InputError, Live, Props
 from dynamic_providers.superset.client import SupersetClient
 
+ROLES = "security/roles"
 MANAGED = {"is_managed_externally": True}  # the UI then offers no editing
 REPLACE_ON = frozenset({"uuid"})
 
@@ -25,6 +27,43 @@ def uuid(value: Any, field: str) -> str:
         return str(UUID(text))
     except ValueError:
         raise InputError(field, f"{text!r}: expected a UUID") from None
+
+
+def names(value: Any, field: str) -> Any:
+    """A set of names, sorted, with one or more."""
+    found = inputs.texts(value, field)
+    return found if inputs.is_unknown(found) else sorted(set(found))
+
+
+def uuids(value: Any, field: str) -> Any:
+    """A set of uuids, sorted, with one or more."""
+    found = inputs.listing(value, field)
+    if inputs.is_unknown(found):
+        return found
+    return sorted({uuid(item, f"{field}[{at}]") for at, item in enumerate(found)})
+
+
+def with_force(spec: Props) -> Props:
+    """`spec` with forceDelete only where it says something: left out, it is false."""
+    if not inputs.flag(spec.get("forceDelete", False), "forceDelete"):
+        spec.pop("forceDelete", None)
+    return spec
+
+
+def cleared(api_names: Mapping[str, str], old: Props, spec: Props) -> Props:
+    """Nulls for what the inputs had and have no more: left out of a PUT it would stay."""
+    return {api: None for key, api in api_names.items() if key in old and key not in spec}
+
+
+def role_numbers(client: SupersetClient, roles: Iterable[str], field: str) -> list[int]:
+    """The ids of roles, in the order of their names. Raises InputError."""
+    found = []
+    for role in roles:
+        number = client.number_named(ROLES, "name", role)
+        if number is None:
+            raise InputError(field, f"{role!r}: Superset has no such role")
+        found.append(number)
+    return found
 
 
 def create(
@@ -64,3 +103,52 @@ def delete(client: SupersetClient, kind: str, id_: str) -> None:
     number = client.number(kind, id_)
     if number is not None:
         client.send("DELETE", f"/{kind}/{number}")
+
+
+def create_named(
+    client: SupersetClient,
+    kind: str,
+    key: tuple[str, str],
+    spec: Props,
+    body: Props,
+    finish: Callable[[int], None],
+) -> Live:
+    """As `create`, for objects whose identity is a name. key: (column, name). An object that
+    exists is taken over: there is no other mark that it is ours."""
+
+    def find() -> int | None:
+        return client.number_named(kind, *key)
+
+    number = find()
+    if number is None:
+        with client.creating:
+            number = post_once(lambda: int(client.require("POST", f"/{kind}/", body)["id"]), find)
+    finish(number)
+    return Live(id=key[1], inputs=spec)
+
+
+def number_to_update(client: SupersetClient, kind: str, key: tuple[str, str]) -> int:
+    number = client.number_named(kind, *key)
+    if number is None:
+        raise LookupError(f"{kind} {key[1]!r} is gone")
+    return number
+
+
+def put_named(client: SupersetClient, kind: str, number: int, body: Props) -> None:
+    if client.send("PUT", f"/{kind}/{number}", body) is None:
+        raise LookupError(f"{kind} {number} went away during the change")
+
+
+def delete_named(client: SupersetClient, kind: str, key: tuple[str, str]) -> None:
+    number = client.number_named(kind, *key)
+    if number is not None:
+        client.send("DELETE", f"/{kind}/{number}")
+
+
+def refuse_if_used(field: str, what: str, users: Iterable[str], spec: Props) -> None:
+    """Raises InputError with the names of what would break, unless `forceDelete` is set."""
+    listed = ", ".join(sorted(set(users)))
+    if listed and not spec.get("forceDelete"):
+        raise InputError(
+            field, f"{what}: {listed}: delete them first, or set forceDelete and run up before"
+        )

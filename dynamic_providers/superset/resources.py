@@ -1,6 +1,11 @@
 """Superset's objects as Pulumi resources.
 
 The id of each is its uuid, which follows from its name: the output `uuid` is known in previews.
+Roles, users, rules, CSS templates and report schedules have no uuid in Superset: their name is
+their id, one that exists is taken over, and another name is another object.
+
+force_delete: lets an object be deleted that others still use; set it, run up, then remove the
+object. The names of the users are in the error otherwise.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,7 +16,17 @@ import pulumi
 from dynamic_providers.adapter import DynamicResource, HandlerProvider
 from dynamic_providers.handler import Handler
 from dynamic_providers.stack import Stack
-from dynamic_providers.superset import chart, dashboard, database, dataset
+from dynamic_providers.superset import (
+    chart,
+    css_template,
+    dashboard,
+    database,
+    dataset,
+    report_schedule,
+    role,
+    row_level_security,
+    user,
+)
 from dynamic_providers.superset.client import SECRET_NAME, SupersetClient
 
 
@@ -35,6 +50,26 @@ class ChartProvider(SupersetProvider):
 
 class DashboardProvider(SupersetProvider):
     handler: ClassVar[Handler[SupersetClient]] = dashboard
+
+
+class CssTemplateProvider(SupersetProvider):
+    handler: ClassVar[Handler[SupersetClient]] = css_template
+
+
+class ReportScheduleProvider(SupersetProvider):
+    handler: ClassVar[Handler[SupersetClient]] = report_schedule
+
+
+class RoleProvider(SupersetProvider):
+    handler: ClassVar[Handler[SupersetClient]] = role
+
+
+class RowLevelSecurityProvider(SupersetProvider):
+    handler: ClassVar[Handler[SupersetClient]] = row_level_security
+
+
+class UserProvider(SupersetProvider):
+    handler: ClassVar[Handler[SupersetClient]] = user
 
 
 class Identified(DynamicResource):
@@ -79,10 +114,15 @@ class Database(Identified):
 
 
 class Dataset(Identified):
-    """A table of a database. Database, schema and table are its identity.
+    """A table of a database, or with `sql` a query of it. Database, schema and table are its
+    identity.
 
-    metrics: objects with name, expression, and as wanted verboseName, d3format, description;
-    left out, those of the server stay. main_dttm_col: the time column.
+    metrics: objects with name, expression, and as wanted verboseName, d3format, description,
+    warningText; left out, those of the server stay.
+    columns: objects with name, and as wanted verboseName, description, filterable, groupby,
+    isDttm, type, pythonDateFormat; with an expression it is a calculated column. Columns of the
+    table that are not listed stay as they are.
+    main_dttm_col: the time column. cache_timeout_s: 0 is for ever.
     """
 
     def __init__(
@@ -92,7 +132,11 @@ class Dataset(Identified):
         database_uuid: pulumi.Input[str],
         schema: pulumi.Input[str],
         table_name: pulumi.Input[str],
+        columns: pulumi.Input[Sequence[pulumi.Input[Mapping[str, Any]]]] | None = None,
         metrics: pulumi.Input[Sequence[pulumi.Input[Mapping[str, Any]]]] | None = None,
+        sql: pulumi.Input[str] | None = None,
+        cache_timeout_s: pulumi.Input[int] | None = None,
+        force_delete: pulumi.Input[bool] | None = None,
         main_dttm_col: pulumi.Input[str] | None = None,
         always_filter_main_dttm: pulumi.Input[bool] | None = None,
         description: pulumi.Input[str] | None = None,
@@ -103,7 +147,11 @@ class Dataset(Identified):
             "uuid": None,
             "schema": schema,
             "tableName": table_name,
+            "columns": columns,
             "metrics": metrics,
+            "sql": sql,
+            "cacheTimeoutS": cache_timeout_s,
+            "forceDelete": force_delete,
             "mainDttmCol": main_dttm_col,
             "alwaysFilterMainDttm": always_filter_main_dttm,
             "description": description,
@@ -130,6 +178,9 @@ class Chart(Identified):
         slice_name: pulumi.Input[str] | None = None,
         query_context: pulumi.Input[Mapping[str, Any]] | None = None,
         description: pulumi.Input[str] | None = None,
+        cache_timeout_s: pulumi.Input[int] | None = None,
+        certified_by: pulumi.Input[str] | None = None,
+        certification_details: pulumi.Input[str] | None = None,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         props = {
@@ -141,6 +192,9 @@ class Chart(Identified):
             "sliceName": slice_name,
             "queryContext": query_context,
             "description": description,
+            "cacheTimeoutS": cache_timeout_s,
+            "certifiedBy": certified_by,
+            "certificationDetails": certification_details,
         }
         super().__init__(ChartProvider, resource_name, props, opts)
 
@@ -149,7 +203,11 @@ class Dashboard(Identified):
     """Charts in rows.
 
     slug: identity and end of the address. rows: lists of chart uuids, or of
-    {"chart": uuid, "width": 1 to 12 columns, "height": units of 8 pixels}.
+    {"chart": uuid, "width": 1 to 12 columns, "height": units of 8 pixels}; "markdown" in place
+    of "chart" is a text.
+    filters: objects with name, filterType (filter_select, filter_range, filter_time), except
+    for time datasetUuid and column, and as wanted default, required, description, multiple.
+    roles: names of those who may see it; Superset heeds them with DASHBOARD_RBAC on.
     """
 
     def __init__(
@@ -161,6 +219,8 @@ class Dashboard(Identified):
         rows: pulumi.Input[Sequence[pulumi.Input[Sequence[Any]]]],
         published: pulumi.Input[bool] | None = None,
         css: pulumi.Input[str] | None = None,
+        filters: pulumi.Input[Sequence[pulumi.Input[Mapping[str, Any]]]] | None = None,
+        roles: pulumi.Input[Sequence[pulumi.Input[str]]] | None = None,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         props = {
@@ -170,5 +230,156 @@ class Dashboard(Identified):
             "rows": rows,
             "published": published,
             "css": css,
+            "filters": filters,
+            "roles": roles,
         }
         super().__init__(DashboardProvider, resource_name, props, opts)
+
+
+class CssTemplate(DynamicResource):
+    """A style sheet that editors of dashboards may choose."""
+
+    def __init__(
+        self,
+        resource_name: str,
+        *,
+        name: pulumi.Input[str],
+        css: pulumi.Input[str],
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        super().__init__(CssTemplateProvider, resource_name, {"name": name, "css": css}, opts)
+
+
+class Role(DynamicResource):
+    """A set of permissions, written `can_read on Chart` or
+    `schema_access on [database].[schema]`. Those on a single table are refused: their names
+    hold a number that changes when the table's dataset is made anew."""
+
+    def __init__(
+        self,
+        resource_name: str,
+        *,
+        name: pulumi.Input[str],
+        permissions: pulumi.Input[Sequence[pulumi.Input[str]]],
+        force_delete: pulumi.Input[bool] | None = None,
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        props = {"name": name, "permissions": permissions, "forceDelete": force_delete}
+        super().__init__(RoleProvider, resource_name, props, opts)
+
+
+class User(DynamicResource):
+    """An account. password: secret, of the caller or derived (credentials.py); Superset never
+    shows it, so a change made there stays unseen. roles: names, one or more."""
+
+    def __init__(
+        self,
+        resource_name: str,
+        *,
+        username: pulumi.Input[str],
+        password: pulumi.Input[str],
+        first_name: pulumi.Input[str],
+        last_name: pulumi.Input[str],
+        email: pulumi.Input[str],
+        roles: pulumi.Input[Sequence[pulumi.Input[str]]],
+        active: pulumi.Input[bool] | None = None,
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        props = {
+            "username": username,
+            "password": password,
+            "firstName": first_name,
+            "lastName": last_name,
+            "email": email,
+            "roles": roles,
+            "active": active,
+        }
+        super().__init__(UserProvider, resource_name, props, opts)
+
+
+class RowLevelSecurity(DynamicResource):
+    """A condition that Superset adds to every query of some roles over some datasets.
+
+    clause: SQL as after WHERE. roles: names; filter_type Regular is for them, Base for all
+    others. group_key: rules with the same one are joined by OR.
+    """
+
+    def __init__(
+        self,
+        resource_name: str,
+        *,
+        name: pulumi.Input[str],
+        roles: pulumi.Input[Sequence[pulumi.Input[str]]],
+        dataset_uuids: pulumi.Input[Sequence[pulumi.Input[str]]],
+        clause: pulumi.Input[str],
+        filter_type: pulumi.Input[str] | None = None,
+        group_key: pulumi.Input[str] | None = None,
+        description: pulumi.Input[str] | None = None,
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        props = {
+            "name": name,
+            "roles": roles,
+            "datasetUuids": dataset_uuids,
+            "clause": clause,
+            "filterType": filter_type,
+            "groupKey": group_key,
+            "description": description,
+        }
+        super().__init__(RowLevelSecurityProvider, resource_name, props, opts)
+
+
+class ReportSchedule(DynamicResource):
+    """A dashboard or a chart sent at set times (type Report), or when a query of a database says
+    so (type Alert). Needs the feature flag ALERT_REPORTS and Superset's workers.
+
+    crontab: 5 fields, in `timezone`. recipients: objects with type, target, and as wanted
+    ccTarget, bccTarget. Alert: database_uuid and sql; condition {"op", "threshold"} on its
+    result, or left out for any result that is not empty.
+    """
+
+    def __init__(
+        self,
+        resource_name: str,
+        *,
+        name: pulumi.Input[str],
+        type: pulumi.Input[str],
+        crontab: pulumi.Input[str],
+        recipients: pulumi.Input[Sequence[pulumi.Input[Mapping[str, Any]]]],
+        dashboard_uuid: pulumi.Input[str] | None = None,
+        chart_uuid: pulumi.Input[str] | None = None,
+        database_uuid: pulumi.Input[str] | None = None,
+        sql: pulumi.Input[str] | None = None,
+        condition: pulumi.Input[Mapping[str, Any]] | None = None,
+        timezone: pulumi.Input[str] | None = None,
+        active: pulumi.Input[bool] | None = None,
+        report_format: pulumi.Input[str] | None = None,
+        description: pulumi.Input[str] | None = None,
+        email_subject: pulumi.Input[str] | None = None,
+        context_markdown: pulumi.Input[str] | None = None,
+        log_retention_days: pulumi.Input[int] | None = None,
+        grace_period_s: pulumi.Input[int] | None = None,
+        working_timeout_s: pulumi.Input[int] | None = None,
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        props = {
+            "name": name,
+            "type": type,
+            "crontab": crontab,
+            "recipients": recipients,
+            "dashboardUuid": dashboard_uuid,
+            "chartUuid": chart_uuid,
+            "databaseUuid": database_uuid,
+            "sql": sql,
+            "condition": condition,
+            "timezone": timezone,
+            "active": active,
+            "reportFormat": report_format,
+            "description": description,
+            "emailSubject": email_subject,
+            "contextMarkdown": context_markdown,
+            "logRetentionDays": log_retention_days,
+            "gracePeriodS": grace_period_s,
+            "workingTimeoutS": working_timeout_s,
+        }
+        super().__init__(ReportScheduleProvider, resource_name, props, opts)

@@ -40,7 +40,17 @@ from dynamic_providers.dremio import (
 )
 from dynamic_providers.dremio import source as dremio_source
 from dynamic_providers.handler import Props
-from dynamic_providers.superset import chart, dashboard, database, dataset
+from dynamic_providers.superset import (
+    chart,
+    css_template,
+    dashboard,
+    database,
+    dataset,
+    report_schedule,
+    row_level_security,
+)
+from dynamic_providers.superset import role as superset_role
+from dynamic_providers.superset import user as superset_user
 
 AREAS = ("airbyte", "dremio", "superset")  # local handlers have a suite of their own
 
@@ -277,7 +287,13 @@ def _dataset(service: Service):
         {"name": "revenue", "expression": "SUM(amount)", "d3format": ",.2f"},
         {"name": "count", "expression": "COUNT(*)"},
     ]
-    return raw, {**raw, "metrics": metrics, "mainDttmCol": "order_date"}
+    columns = [
+        {"name": "amount", "verboseName": "Amount in dollars", "groupby": False},
+        {"name": "order_date", "isDttm": True},
+        {"name": "cents", "expression": "amount * 100", "type": "NUMERIC"},
+    ]
+    changed = {"metrics": metrics, "columns": columns, "mainDttmCol": "order_date"}
+    return raw, {**raw, **changed, "alwaysFilterMainDttm": True, "cacheTimeoutS": 60}
 
 
 def _chart(service: Service):
@@ -288,19 +304,82 @@ def _chart(service: Service):
         "params": {"metric": "count", "row_limit": 100},
     }
     changed = {**raw, "vizType": "table", "params": {"all_columns": ["amount"]}}
-    return raw, {**changed, "sliceName": "Revenue per day", "description": "In dollars"}
+    changed |= {"sliceName": "Revenue per day", "description": "In dollars"}
+    return raw, {**changed, "cacheTimeoutS": 60, "certifiedBy": "Finance"}
 
 
 def _dashboard(service: Service):
-    charts = [made(chart, service, _chart(service)[0]) for _ in range(2)]
+    looks = [_chart(service)[0], _chart(service)[0]]
+    charts = [made(chart, service, look) for look in looks]
+    of_amount = {"datasetUuid": looks[0]["datasetUuid"], "column": "amount"}
     raw = {"slug": unique("sales"), "title": "Sales", "rows": [charts]}
     changed = {
         **raw,
         "title": "Sales of the week",
         "published": False,
-        "rows": [[{"chart": charts[1], "width": 12, "height": 40}]],
+        "rows": [[{"chart": charts[1], "width": 9, "height": 40}, {"markdown": "# Note"}]],
+        "css": ".header { color: red }",
+        "roles": ["Alpha", "Gamma"],
+        "filters": [
+            {"name": "Amount", "default": [5], **of_amount},
+            {"name": "Range", "filterType": "filter_range", "default": [1, 2.5], **of_amount},
+            {"name": "Time", "filterType": "filter_time", "default": "Last week"},
+        ],
     }
+    changed["rows"][0][1] |= {"width": 3}
     return raw, changed
+
+
+def _superset_role(service: Service):
+    raw = {"name": unique("analysts"), "permissions": ["can_read on Chart"]}
+    name = unique("warehouse")
+    made(database, service, {**_database(service)[0], "name": name})
+    schema = f"schema_access on {service.facts['schema_of'](name)}"
+    return raw, {**raw, "permissions": [schema, "can_read on Dashboard"], "forceDelete": True}
+
+
+def _superset_user(service: Service):
+    raw = {
+        "username": unique("ada"),
+        "password": "pa55word-of-ada",
+        "firstName": "Ada",
+        "lastName": "Lovelace",
+        "email": f"{unique('ada')}@dataflow.invalid",
+        "roles": ["Gamma", made(superset_role, service, _superset_role(service)[0])],
+    }
+    return raw, {**raw, "password": "new-pa55word", "active": False, "roles": ["Gamma"]}
+
+
+def _row_level_security(service: Service):
+    raw = {
+        "name": unique("own region"),
+        "roles": [made(superset_role, service, _superset_role(service)[0])],
+        "datasetUuids": [made(dataset, service, _dataset(service)[0])],
+        "clause": "region = 'EU'",
+    }
+    changed = {"filterType": "Base", "roles": ["Alpha"], "clause": "amount > 0"}
+    return raw, {**raw, **changed, "groupKey": "region", "description": "Only their own"}
+
+
+def _css_template(service: Service):
+    raw = {"name": unique("it's dark"), "css": "body { color: black }"}
+    return raw, {**raw, "css": "body { color: white }"}
+
+
+def _report_schedule(service: Service):
+    raw = {
+        "name": unique("weekly"),
+        "type": "Alert",
+        "crontab": "0 6 * * 1",
+        "chartUuid": made(chart, service, _chart(service)[0]),
+        "databaseUuid": _database_uuid(service),
+        "sql": "SELECT COUNT(*) FROM orders",
+        "recipients": [{"type": "Email", "target": "ops@example.com"}],
+    }
+    changed = {**raw, "condition": {"op": "<", "threshold": 5}, "gracePeriodS": 60}
+    changed["dashboardUuid"] = made(dashboard, service, _dashboard(service)[0])
+    del changed["chartUuid"]
+    return raw, {**changed, "active": False, "emailSubject": "Few orders", "reportFormat": "PDF"}
 
 
 CASES = [
@@ -331,4 +410,9 @@ CASES = [
     Case(handler=dataset, make=_dataset),
     Case(handler=chart, make=_chart),
     Case(handler=dashboard, make=_dashboard),
+    Case(handler=superset_role, make=_superset_role),
+    Case(handler=superset_user, make=_superset_user),
+    Case(handler=row_level_security, make=_row_level_security),
+    Case(handler=css_template, make=_css_template),
+    Case(handler=report_schedule, make=_report_schedule),
 ]

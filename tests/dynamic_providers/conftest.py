@@ -23,6 +23,7 @@ from tests.dynamic_providers.cases import Service
 from tests.fakes.airbyte import Airbyte
 from tests.fakes.dremio import Dremio
 from tests.fakes.serving import serving
+from tests.fakes.superset import Superset
 from tests.services.running import free_ports, installed
 from tools.paths import Paths
 
@@ -98,8 +99,24 @@ def dremio(dremio_fake) -> Iterator[Service]:
         )
 
 
+@pytest.fixture
+def superset_fake() -> Iterator[Superset]:
+    yield Superset(PASSWORD)
+
+
+@pytest.fixture
+def superset(superset_fake) -> Iterator[Service]:
+    with ExitStack() as stack:
+        client = SupersetClient(stack.enter_context(serving(superset_fake.app)), PASSWORD)
+        stack.callback(client.close)
+        uri = f"postgresql://analyst:{PASSWORD}@127.0.0.1:5432/warehouse"
+        yield Service(
+            client=client, facts={"uri": uri, "schema_of": lambda name: f"[{name}].[public]"}
+        )
+
+
 @pytest.fixture(scope="session")
-def superset(postgres_server, service_place) -> Iterator[Service]:
+def real_superset(postgres_server, service_place) -> Iterator[Service]:
     """The real Superset, over a warehouse with one table."""
     where = {"host": postgres_server.host, "port": postgres_server.port}
     admin = {**where, "user": postgres_server.user}
@@ -140,7 +157,13 @@ def superset(postgres_server, service_place) -> Iterator[Service]:
         client = SupersetClient(url, PASSWORD)
         address = f"{postgres_server.address}/warehouse_of_handlers"
         uri = f"postgresql://analyst:{PASSWORD}@{address}"
-        yield Service(client=client, facts={"uri": uri, "url": url})
+        yield Service(
+            client=client,
+            facts={
+                "uri": uri,
+                "schema_of": lambda name: f"[{name}].[warehouse_of_handlers].[public]",
+            },
+        )
         client.close()
 
 

@@ -1,0 +1,248 @@
+"""Superset report schedule: a chart or dashboard sent at set times, or when a query alerts."""
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from cronsim import CronSim, CronSimError
+
+from dynamic_providers import inputs
+from dynamic_providers.canonical import whole_floats_to_int
+from dynamic_providers.handler import UNKNOWN, InputError, Live, Props
+from dynamic_providers.superset import objects
+from dynamic_providers.superset.client import SupersetClient
+
+KIND: Final = "superset/ReportSchedule"
+REPLACE_ON = frozenset({"name", "type"})  # names are unique per type
+SECRETS: frozenset[str] = frozenset()
+COMPUTED: frozenset[str] = frozenset()
+
+PATH = "report"
+TYPES = ("Alert", "Report")
+FORMATS = ("CSV", "PDF", "PNG", "TEXT")
+RECIPIENTS = ("Email", "Slack", "SlackV2", "Webhook")
+ADDRESSES = ("target", "ccTarget", "bccTarget")
+OPERATORS = ("!=", "<", "<=", "==", ">", ">=")
+DEFAULTS: Props = {
+    "timezone": "UTC",
+    "active": True,
+    "reportFormat": "PNG",
+    "logRetentionDays": 90,
+}
+OPTIONAL: Mapping[str, str] = {  # input -> API's name
+    "description": "description",
+    "emailSubject": "email_subject",
+    "contextMarkdown": "context_markdown",
+    "gracePeriodS": "grace_period",
+    "workingTimeoutS": "working_timeout",
+}
+PERIODS = frozenset({"gracePeriodS", "workingTimeoutS"})  # defaults of the server: 4 h, 1 h
+SUBJECTS = ("dashboard", "chart")
+ALERT = ("databaseUuid", "sql")
+
+
+def normalize(raw: Mapping[str, Any]) -> Props:
+    spec = DEFAULTS | inputs.known_keys(
+        raw,
+        ("name", "type", "crontab", "recipients"),
+        ("dashboardUuid", "chartUuid", "condition", *ALERT, *DEFAULTS, *OPTIONAL),
+    )
+    inputs.text(spec["name"], "name")
+    inputs.one_of(spec["type"], TYPES, "type")
+    inputs.one_of(spec["reportFormat"], FORMATS, "reportFormat")
+    inputs.text(spec["timezone"], "timezone")
+    inputs.flag(spec["active"], "active")
+    inputs.whole(spec["logRetentionDays"], "logRetentionDays", least=1)
+    for key in OPTIONAL.keys() & spec.keys():
+        if key in PERIODS:
+            inputs.whole(spec[key], key, least=1)
+        else:
+            inputs.text(spec[key], key)
+    spec["crontab"] = _crontab(spec["crontab"])
+    _check_subject(spec)
+    _check_alert(spec)
+    recipients = inputs.listing(spec["recipients"], "recipients")
+    if not inputs.is_unknown(recipients):
+        recipients = [_recipient(item, f"recipients[{n}]") for n, item in enumerate(recipients)]
+        recipients.sort(key=str)
+    return {**spec, "recipients": recipients}
+
+
+def natural_key(spec: Props) -> str:
+    return f"{spec['type']}/{spec['name']}"
+
+
+def create(client: SupersetClient, spec: Props) -> Live:
+    body = _body(client, spec)
+    number = _number(client, natural_key(spec))
+    if number is None:
+        with client.creating:
+            client.require("POST", f"/{PATH}/", {k: v for k, v in body.items() if v is not None})
+    else:
+        objects.put_named(client, PATH, number, body)
+    return Live(id=natural_key(spec), inputs=spec)
+
+
+def read(client: SupersetClient, id_: str, known: Props) -> Live | None:
+    number = _number(client, id_)
+    answer = None if number is None else client.send("GET", f"/{PATH}/{number}")
+    if answer is None:
+        return None
+    live = answer["result"]
+    found: Props = {
+        "name": live["name"],
+        "type": live["type"],
+        "crontab": live["crontab"],
+        "timezone": live["timezone"],
+        "active": bool(live["active"]),
+        "reportFormat": live["report_format"],
+        "logRetentionDays": live["log_retention"],
+        "recipients": sorted((_shown_recipient(r) for r in live["recipients"]), key=str),
+        **{
+            key: live[api_name]
+            for key, api_name in OPTIONAL.items()
+            if live.get(api_name) not in (None, "") and (key in known or not known)
+        },
+    }
+    for kind in (*SUBJECTS, "database"):
+        if live.get(kind):
+            found[f"{kind}Uuid"] = client.uuid_of(kind, live[kind]["id"])
+    if live["type"] == "Alert":
+        found |= {"sql": live["sql"] or "", "condition": _shown_condition(live)}
+    return Live(id=id_, inputs=found)
+
+
+def update(client: SupersetClient, id_: str, old: Props, spec: Props) -> Live:
+    number = _number(client, id_)
+    if number is None:
+        raise LookupError(f"report schedule {id_!r} is gone")
+    objects.put_named(client, PATH, number, _body(client, spec))
+    return Live(id=id_, inputs=spec)
+
+
+def delete(client: SupersetClient, id_: str, known: Props) -> None:
+    number = _number(client, id_)
+    if number is not None:
+        client.send("DELETE", f"/{PATH}/{number}")
+
+
+def _number(client: SupersetClient, id_: str) -> int | None:
+    """Raises FeatureOffError where Superset has no schedules."""
+    type_, _, name = id_.partition("/")
+    found = client.listing(PATH, ("name", "eq", name), "id", "type")
+    return next((int(item["id"]) for item in found if item["type"] == type_), None)
+
+
+def _crontab(value: Any) -> str:
+    text = " ".join(inputs.text(value, "crontab").split())
+    if UNKNOWN not in text:
+        try:
+            CronSim(text, datetime.now(UTC))
+        except CronSimError as error:
+            raise InputError("crontab", f"{text!r}: expected 5 fields of cron: {error}") from None
+    return text
+
+
+def _check_subject(spec: Props) -> None:
+    """A schedule sends one thing. An unknown one may turn out to be left out."""
+    given = [key for key in ("dashboardUuid", "chartUuid") if key in spec]
+    sure = [key for key in given if not inputs.is_unknown(spec[key])]
+    if not given or len(sure) > 1:
+        raise InputError("dashboardUuid", "expected either dashboardUuid or chartUuid")
+    for key in given:
+        spec[key] = objects.uuid(spec[key], key)
+
+
+def _check_alert(spec: Props) -> None:
+    if inputs.is_unknown(spec["type"]):
+        return
+    if spec["type"] == "Report":
+        for key in (*ALERT, "condition"):
+            if key in spec:
+                raise InputError(key, "belongs to an Alert, and this is a Report")
+        return
+    for key in ALERT:
+        if key not in spec:
+            raise InputError(key, "missing: an Alert asks a database")
+    spec["databaseUuid"] = objects.uuid(spec["databaseUuid"], "databaseUuid")
+    inputs.text(spec["sql"], "sql")
+    condition = inputs.mapping(spec.setdefault("condition", {}), "condition")
+    if condition and not inputs.is_unknown(condition):
+        spec["condition"] = inputs.known_keys(condition, ("op", "threshold"), at="condition")
+        inputs.one_of(spec["condition"]["op"], OPERATORS, "condition.op")
+        threshold = spec["condition"]["threshold"]
+        if isinstance(threshold, bool) or not isinstance(threshold, int | float | str):
+            raise InputError("condition.threshold", f"{threshold!r}: expected a number")
+
+
+def _recipient(raw: Any, at: str) -> Any:
+    if inputs.is_unknown(raw):
+        return raw
+    item = inputs.known_keys(
+        inputs.mapping(raw, at), ("type", "target"), ("ccTarget", "bccTarget"), at=at
+    )
+    inputs.one_of(item["type"], RECIPIENTS, f"{at}.type")
+    for key in ADDRESSES:
+        if key in item:
+            inputs.text(item[key], f"{at}.{key}")
+    return item
+
+
+def _body(client: SupersetClient, spec: Props) -> Props:
+    """The whole object: nulls for what is not set."""
+    recipients = [
+        {
+            "type": item["type"],
+            "recipient_config_json": {key: item[key] for key in ADDRESSES if key in item},
+        }
+        for item in spec["recipients"]
+    ]
+    body: Props = {
+        "name": spec["name"],
+        "type": spec["type"],
+        "crontab": spec["crontab"],
+        "timezone": spec["timezone"],
+        "active": spec["active"],
+        "report_format": spec["reportFormat"],
+        "log_retention": spec["logRetentionDays"],
+        "creation_method": "alerts_reports",
+        "recipients": recipients,
+        **{
+            api_name: spec.get(key)
+            for key, api_name in OPTIONAL.items()
+            # A period cannot be null: left out, it stays as it is.
+            if key in spec or key not in PERIODS
+        },
+        **{kind: _number_of(client, kind, spec) for kind in SUBJECTS},
+    }
+    if spec["type"] == "Alert":
+        condition = spec["condition"]
+        body |= {
+            "database": _number_of(client, "database", spec),
+            "sql": spec["sql"],
+            "validator_type": "operator" if condition else "not null",
+            "validator_config_json": condition,
+        }
+    return body
+
+
+def _number_of(client: SupersetClient, kind: str, spec: Props) -> int | None:
+    field = f"{kind}Uuid"
+    return client.number_of(kind, spec[field], field) if field in spec else None
+
+
+def _shown_recipient(live: Props) -> Props:
+    config = _parsed(live.get("recipient_config_json"))
+    return {"type": live["type"], **{key: config[key] for key in ADDRESSES if config.get(key)}}
+
+
+def _shown_condition(live: Props) -> Props:
+    if live.get("validator_type") != "operator":
+        return {}
+    config = whole_floats_to_int(_parsed(live.get("validator_config_json")))
+    return {key: config[key] for key in ("op", "threshold") if key in config}
+
+
+def _parsed(value: Any) -> Props:
+    return dict(json.loads(value or "{}") if isinstance(value, str) else value or {})
