@@ -158,18 +158,23 @@ class DynamicResource(pulumi.CustomResource):
         name: str,
         inputs: Mapping[str, Any],
         opts: pulumi.ResourceOptions | None = None,
+        *,
+        marked: frozenset[str] = frozenset(),
     ) -> None:
+        """marked: those of the handler's SECRETS in which the caller has marked what is secret,
+        so that changes of the rest can be shown. The engine keeps the marks in the outputs."""
         handler = provider.handler
+        hidden = handler.SECRETS - marked
         # A fresh dict: the engine's SDK keeps it. None declares an output of that name.
         props: Props = dict.fromkeys(sorted(handler.COMPUTED))
         for key, value in inputs.items():
-            hide = key in handler.SECRETS and value is not None
+            hide = key in hidden and value is not None
             props[key] = pulumi.Output.secret(value) if hide else value
         # mypy takes __hash__ of the instances for that of the class.
         props[PROVIDER_KEY] = serialized(provider)  # type: ignore[arg-type]
-        if handler.SECRETS:
-            hidden = pulumi.ResourceOptions(additional_secret_outputs=sorted(handler.SECRETS))
-            opts = pulumi.ResourceOptions.merge(opts, hidden)
+        if hidden:
+            secret = pulumi.ResourceOptions(additional_secret_outputs=sorted(hidden))
+            opts = pulumi.ResourceOptions.merge(opts, secret)
         super().__init__(token(handler.KIND), name, props, opts)
 
     def output(self, key: str) -> pulumi.Output[Any]:

@@ -3,18 +3,20 @@
 https://reference.airbyte.com/reference/createsource
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from dynamic_providers import inputs
+from dynamic_providers.airbyte import configuration as settings
+from dynamic_providers.airbyte import specifications
 from dynamic_providers.airbyte.client import MASK, AirbyteClient
 from dynamic_providers.api import post_once
-from dynamic_providers.canonical import only_known_keys, unmasked
+from dynamic_providers.canonical import only_known_keys, unmasked, whole_floats_to_int
 from dynamic_providers.handler import InputError, Live, Props
 
 REPLACE_ON = frozenset({"definitionId", "workspaceId"})
-SECRETS = frozenset({"configuration"})  # which of its leaves are secret, only the server knows
+SECRETS = frozenset({"configuration"})
 
 
 @dataclass(frozen=True)
@@ -32,13 +34,35 @@ class Actor:
         for key in ("definitionId", "workspaceId"):
             if key in spec:
                 inputs.text(spec[key], key)
-        if inputs.is_unknown(configuration) or "definitionId" in spec:
+        if inputs.is_unknown(configuration):
             return spec
-        if not configuration.get(self.type_key):
+        if not configuration.get(self.type_key) and "definitionId" not in spec:
             raise InputError(
                 "configuration", f"names no connector: set {self.type_key} in it, or definitionId"
             )
+        if specification := self._specification(configuration, spec.get("definitionId")):
+            sent = {key: value for key, value in configuration.items() if key != self.type_key}
+            settings.check(sent, specification, "configuration")
         return spec
+
+    def marked_secrets(
+        self, configuration: Any, definition_id: Any, hide: Callable[[Any], Any]
+    ) -> Any:
+        """`configuration` with `hide` applied to its secrets; to all of it, if it has no
+        specification here."""
+        specification = None
+        if isinstance(configuration, Mapping):
+            specification = self._specification(configuration, definition_id)
+        if specification is None:
+            return hide(configuration)
+        named: Props = {"properties": {self.type_key: {}}}
+        return settings.marked_secrets(configuration, [specification, named], hide)
+
+    def _specification(
+        self, configuration: Mapping[str, Any], definition_id: Any
+    ) -> Mapping[str, Any] | None:
+        kind, type_ = self.type_key.removesuffix("Type"), configuration.get(self.type_key)
+        return specifications.find(kind, type_, definition_id)
 
     def natural_key(self, spec: Props) -> str:
         workspace = spec.get("workspaceId")
@@ -69,13 +93,15 @@ class Actor:
         for key in ("definitionId", "workspaceId"):
             if key in known or not known:
                 found[key] = live[key]
-        return Live(id=id_, inputs=self.normalize(found))
+        try:
+            return Live(id=id_, inputs=self.normalize(found))
+        except InputError:  # what check would refuse is drift to show, not an error
+            return Live(id=id_, inputs=whole_floats_to_int(found))
 
     def update(self, client: AirbyteClient, id_: str, old: Props, spec: Props) -> Live:
         body = {"name": spec["name"], "configuration": spec["configuration"]}
         # PUT, not PATCH: PATCH merges, so a removed key would stay.
-        if client.public("PUT", f"{self.path}/{id_}", body) is None:
-            raise LookupError(f"{id_} is gone")
+        client.change("PUT", f"{self.path}/{id_}", body, id_)
         return Live(id=id_, inputs=spec)
 
     def delete(self, client: AirbyteClient, id_: str, known: Props) -> None:
@@ -88,11 +114,7 @@ class Actor:
             for live in client.every(self.path, {"workspaceIds": workspace})
             if live["name"] == spec["name"]
         ]
-        if len(same) > 1:
-            ids = ", ".join(sorted(str(live[self.id_key]) for live in same))
-            raise InputError(
-                "name", f"{len(same)} objects have it ({ids}): delete or rename all but one"
-            )
+        id_ = client.only_one(same, self.id_key)
         if not same:
             return None
         for wanted, key in (
@@ -103,7 +125,7 @@ class Actor:
                 raise InputError(
                     "name", f"taken by an object with {key} {same[0].get(key)!r}, not {wanted!r}"
                 )
-        return str(same[0][self.id_key])
+        return id_
 
     def _configuration(self, live: Props, known: Any) -> Props:
         shown: Props = {self.type_key: live.get(self.type_key), **live["configuration"]}

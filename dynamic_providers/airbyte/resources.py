@@ -188,7 +188,9 @@ class Source(DynamicResource):
     """A source connector with its configuration.
 
     configuration: settings of the connector, `sourceType` among them unless definition_id is
-    given. Secret as a whole. Only keys set here are compared with the server.
+    given. Only keys set here are compared with the server. With a connector of
+    `specifications`, it is checked in the preview, and what it says is secret is secret; of
+    other connectors, the whole configuration is.
     workspace_id: default the first workspace of the instance.
     """
 
@@ -204,11 +206,13 @@ class Source(DynamicResource):
     ) -> None:
         props = {
             "name": name,
-            "configuration": configuration,
+            "configuration": source.marked_secrets(
+                configuration, definition_id, pulumi.Output.secret
+            ),
             "definitionId": definition_id,
             "workspaceId": workspace_id,
         }
-        super().__init__(SourceProvider, resource_name, props, opts)
+        super().__init__(SourceProvider, resource_name, props, opts, marked=source.SECRETS)
 
     @property
     def source_id(self) -> pulumi.Output[str]:
@@ -233,11 +237,15 @@ class Destination(DynamicResource):
     ) -> None:
         props = {
             "name": name,
-            "configuration": configuration,
+            "configuration": destination.marked_secrets(
+                configuration, definition_id, pulumi.Output.secret
+            ),
             "definitionId": definition_id,
             "workspaceId": workspace_id,
         }
-        super().__init__(DestinationProvider, resource_name, props, opts)
+        super().__init__(
+            DestinationProvider, resource_name, props, opts, marked=destination.SECRETS
+        )
 
     @property
     def destination_id(self) -> pulumi.Output[str]:

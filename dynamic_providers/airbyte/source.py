@@ -16,3 +16,4 @@ create = _ACTOR.create
 read = _ACTOR.read
 update = _ACTOR.update
 delete = _ACTOR.delete
+marked_secrets = _ACTOR.marked_secrets

@@ -26,7 +26,14 @@ from tests.fakes.serving import serving
 ROOT = Path(__file__).parents[2]
 SEED = "seed-of-the-stack-that-must-not-show"
 PASSWORD = "pa55word-of-the-shop"
-CONFIGURATION = {"sourceType": "postgres", "port": 5432, "password": PASSWORD}
+CONFIGURATION = {
+    "sourceType": "postgres",
+    "host": "127.0.0.1",
+    "port": 5432,
+    "database": "shop",
+    "username": "reader",
+    "password": PASSWORD,
+}
 
 
 def struct(values: dict) -> struct_pb2.Struct:
@@ -112,6 +119,30 @@ def test_check_names_the_wrong_input(stub):
     )
     assert [failure.property for failure in answer.failures] == ["streams[0].syncMode"]
     assert "incremental_append" in answer.failures[0].reason  # the valid choices
+
+
+def test_check_names_the_wrong_setting_of_a_connector_without_its_value(stub):
+    wrong = {**CONFIGURATION, "port": PASSWORD}
+    answer = checked(stub, SourceProvider, name="shop", configuration=wrong)
+    (failure,) = answer.failures
+    assert failure.property == "configuration.port"
+    assert failure.reason == "expected integer, got str"
+
+
+def test_check_refuses_to_lose_state_unless_it_is_allowed(stub):
+    stream = {"name": "orders", "syncMode": "incremental_append", "cursorField": "at"}
+    inputs = {"name": "shop", "sourceId": "s", "destinationId": "d", "streams": [stream]}
+    olds = checked(stub, ConnectionProvider, **inputs).inputs
+    inputs["streams"] = [{**stream, "cursorField": "id"}]
+
+    def again(**more):
+        news = props(ConnectionProvider, **inputs, **more)
+        return stub.Check(messages.CheckRequest(olds=olds, news=news)).failures
+
+    (failure,) = again()
+    assert failure.property == "streams"
+    assert "orders: cursorField ['at'] becomes ['id']" in failure.reason
+    assert not again(allowReset=True)
 
 
 def diffed(stub, provider, olds: dict, news: dict):

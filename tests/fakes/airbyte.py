@@ -16,7 +16,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 MASK = "*" * 10
-SECRET_KEYS = {"password", "secret_access_key"}
+SECRET_KEYS = {"password", "secret_access_key", "ssh_key"}
 SERVER_DEFAULTS = {"tunnel_method": {"tunnel_method": "NO_TUNNEL"}}
 SOURCE_KEY = [["id"]]
 PUBLIC = "/api/public/v1"

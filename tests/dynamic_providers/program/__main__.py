@@ -13,12 +13,26 @@ suffix = config.get("suffix") or ""
 source = airbyte.Source(
     "shop",
     name="shop",
-    configuration={"sourceType": "postgres", "port": 5432, "password": password},
+    configuration={
+        "sourceType": "postgres",
+        "host": "127.0.0.1",
+        "port": 5432,
+        "database": "shop",
+        "username": "reader",
+        "password": password,
+    },
 )
 lake = airbyte.Destination(
     "lake",
     name=f"lake{suffix}",
-    configuration={"destinationType": "s3", "secret_access_key": password},
+    configuration={
+        "destinationType": "s3",
+        "s3_bucket_name": "datalake",
+        "s3_bucket_path": "bronze",
+        "s3_bucket_region": "us-east-1",
+        "secret_access_key": password,
+        "format": {"format_type": "Parquet"},
+    },
 )
 connection = airbyte.Connection(
     "shop-to-lake",
