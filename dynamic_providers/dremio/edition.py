@@ -26,8 +26,8 @@ def asked(client: DremioClient, method: str, path: str, body: Any = None, **para
         if error.status in (404, 405, 501) or "enterprise edition" in error.message.lower():
             raise EditionError(
                 "this server is of Community edition, where every user is an administrator and "
-                "nothing can be granted: restrict access in the store and in Superset, show "
-                "secured views (view.secured_sql) to those who need no more, or use Enterprise edition"
+                "nothing can be granted: restrict access in the store and in Superset, show only "
+                "secured views (view.secured_sql) there, or use Enterprise edition"
             ) from None
         raise
 

@@ -14,7 +14,7 @@ from dynamic_providers.api import ApiError, post_once
 from dynamic_providers.canonical import only_known_keys, unmasked
 from dynamic_providers.dremio import catalog
 from dynamic_providers.dremio.client import MASK, DremioClient, entity
-from dynamic_providers.handler import InputError, Live, Props
+from dynamic_providers.handler import UNKNOWN, InputError, Live, Props
 from dynamic_providers.waiting import WorkFailedError, wait_for
 
 KIND: Final = "dremio/Source"
@@ -151,7 +151,7 @@ def review(old: Props, new: Props) -> None:
         return
     for key in ADDRESS:
         # A key that is set for the first time may repeat what the server had before.
-        both = key in before and key in after and not inputs.is_unknown(after[key])
+        both = key in before and key in after and UNKNOWN not in str(after[key])
         if both and before[key] != after[key]:
             raise InputError(f"config.{key}", f"{_LOSS}; {_OPT_IN}")
 
@@ -272,12 +272,14 @@ def _canonical(config: Any) -> Any:
         if isinstance(found.get(key), list):
             found[key] = sorted(
                 (_property(p, f"config.{key}[{at}]") for at, p in enumerate(found[key])),
-                key=lambda p: str(p["name"]),
+                key=lambda p: str(p["name"] if isinstance(p, Mapping) else p),
             )
     return found
 
 
-def _property(raw: Any, at: str) -> Props:
+def _property(raw: Any, at: str) -> Any:
+    if inputs.is_unknown(raw):
+        return raw
     if not isinstance(raw, Mapping) or not {"name", "value"} <= set(raw):
         raise InputError(at, "expected an object with name and value")
     value = raw["value"]

@@ -29,6 +29,7 @@ from dynamic_providers.dremio import (
     wiki,
 )
 from dynamic_providers.dremio.client import DremioClient
+from dynamic_providers.handler import UNKNOWN
 from tests.dynamic_providers.cases import Service, made, unique
 from tests.fakes.dremio import Dremio
 from tests.fakes.serving import serving
@@ -358,3 +359,98 @@ def test_wiki(service, text):
 )
 def test_script(service, raw):
     check(script, service, {"name": unique("top & more"), **raw})
+
+
+def holes(value: Any) -> Iterator[Any]:
+    """`value` with UNKNOWN in place of each of its parts, one at a time."""
+    if isinstance(value, dict):
+        for key, item in value.items():
+            yield from ({**value, key: hole} for hole in [UNKNOWN, *holes(item)])
+    elif isinstance(value, list):
+        for at, item in enumerate(value):
+            yield from ([*value[:at], hole, *value[at + 1 :]] for hole in [UNKNOWN, *holes(item)])
+
+
+WIDE_SOURCE = {
+    "name": "lake",
+    "type": "S3",
+    "config": {
+        "credentialType": "ACCESS_KEY",
+        "accessSecret": "s3cr3t",
+        "secure": True,
+        "maxCacheSpacePct": 50,
+        "whitelistedBuckets": ["b", "a"],
+        "propertyList": [{"name": "fs.s3a.endpoint", "value": "h:9000"}],
+    },
+    "metadataPolicy": {"datasetUpdateMode": "INLINE", "authTTLMs": 1, "autoPromoteDatasets": True},
+    "accelerationRefreshPeriodMs": 3_600_000,
+    "accelerationActivePolicyType": "SCHEDULE",
+    "accelerationRefreshSchedule": "0 0 8 * * *",
+    "allowMetadataLoss": True,
+}
+HOSTS = {"hostList": [{"hostname": "h", "port": 9200}], "usePainless": True}
+DATABASE = {"hostname": "h", "databaseName": "d", "port": 5432, "fetchSize": 5}
+REFLECTED = {
+    "name": "r",
+    "datasetPath": ["gold", "base"],
+    "sortFields": ["a"],
+    "distributionFields": ["b", "a"],
+    "partitionFields": [
+        {
+            "name": "a",
+            "transform": {"type": "BUCKET", "bucketTransform": {"bucketCount": 8}},
+        }
+    ],
+    "enabled": True,
+}
+GRANTED = {"granteeType": "ROLE", "name": "readers", "privileges": ["SELECT", "ALTER"]}
+WIDE = [
+    (source, WIDE_SOURCE),
+    (source, {"name": "s", "type": "ELASTIC", "config": HOSTS}),
+    (source, {"name": "s", "type": "POSTGRES", "config": DATABASE}),
+    (
+        view,
+        {
+            "path": ["gold", "v"],
+            "sql": "SELECT 1",
+            "sqlContext": ["gold"],
+            "allowBreakViews": True,
+        },
+    ),
+    (folder, {"path": ["gold", "f"]}),
+    (
+        physical_dataset,
+        {
+            "path": ["lake", "t"],
+            "format": {"type": "Text", "fieldDelimiter": ",", "extractHeader": True},
+            "accelerationRefreshPolicy": {"method": "FULL", "refreshPeriodMs": 3_600_000},
+        },
+    ),
+    (raw_reflection, {**REFLECTED, "displayFields": ["a", "b"]}),
+    (
+        aggregation_reflection,
+        {
+            **REFLECTED,
+            "dimensionFields": ["b", {"name": "a", "granularity": "DATE"}],
+            "measureFields": [{"name": "c", "measureTypeList": ["SUM", "COUNT"]}],
+        },
+    ),
+    (grant, {"path": ["gold"], "grants": [GRANTED, {**GRANTED, "granteeType": "USER"}]}),
+    (role, {"name": "r", "description": "d", "roles": ["b", "a"]}),
+    (user, {"name": "u", "password": "pa55word", "email": "e", "roles": ["b", "a"]}),
+    (tag, {"path": ["gold"], "tags": ["b", "a"]}),
+    (wiki, {"path": ["gold"], "text": "t"}),
+    (script, {"name": "s", "content": "c", "context": ["gold"], "description": "d"}),
+]
+
+
+@pytest.mark.parametrize(("handler", "raw"), WIDE)
+def test_any_part_of_an_input_may_be_unknown_in_a_preview(handler, raw):
+    known = handler.normalize(raw)
+    for raw_with_hole in holes(raw):
+        spec = handler.normalize(raw_with_hole)
+        assert UNKNOWN in str(spec)
+        assert handler.normalize(spec) == spec
+        handler.natural_key(spec)
+        if hasattr(handler, "review"):
+            handler.review(known, spec)
