@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
@@ -26,6 +27,7 @@ app = typer.Typer(
 console = Console(highlight=False)
 
 StackName = Annotated[str, typer.Option("--stack", "-s", help="The stack: local, dev or prod.")]
+PASSWORD_VARIABLE = "DATAFLOW_IMPORT_PASSWORD"  # noqa: S105 - its name
 LINTERS = (
     ("ruff", "check", "."),
     ("ruff", "format", "--check", "."),
@@ -120,6 +122,34 @@ def password(
         print(_stack(stack).password(credential))
 
 
+@app.command("import")
+def import_(
+    service: Annotated[str, typer.Argument(help="airbyte, dremio or superset.")],
+    url: Annotated[str, typer.Option(help="Of its REST API: http(s)://host:port.")],
+    user: Annotated[str | None, typer.Option(help="Default: the platform's own.")] = None,
+    password_file: Annotated[
+        Path | None,
+        typer.Option(help=f"Its first line is the password. Else ${PASSWORD_VARIABLE}, or asked."),
+    ] = None,
+    output: Annotated[Path, typer.Option(help="The folder for what is written.")] = Path("estate"),
+) -> None:
+    """Read a live system into a flow and a list of objects to take over."""
+    from adoption.importing import ImportFault, import_system
+
+    with _clear_errors():
+        try:
+            done = import_system(service, url, user, _import_password(password_file), output)
+        except (ImportFault, OSError) as fault:
+            raise StackError(str(fault)) from None
+        listing = done.listing
+        console.print(
+            f"{len(listing.objects)} objects to take over, {len(listing.refused)} not; "
+            f"{len(listing.secrets)} secrets to set; {len(done.remarks)} remarks on the flow"
+        )
+        for path in done.files:
+            console.print(str(path))
+
+
 @app.command(
     context_settings={
         "allow_extra_args": True,
@@ -192,6 +222,20 @@ def _run_pipeline(stack: Stack) -> None:
         )
 
 
+def _import_password(file: Path | None) -> str:
+    """Never an argument: those can be read by every process of the machine."""
+    if file is not None:
+        lines = file.read_text().splitlines()
+        if not lines or not lines[0]:
+            raise StackError(f"--password-file {file}: its first line is empty")
+        return lines[0]
+    if found := os.environ.get(PASSWORD_VARIABLE):
+        return found
+    if not sys.stdin.isatty():
+        raise StackError(f"no password: give --password-file, or set {PASSWORD_VARIABLE}")
+    return str(typer.prompt("Password", hide_input=True))
+
+
 def _summary(stack: Stack) -> None:
     from tools.report import print_summary
 
@@ -213,4 +257,4 @@ def _fail(message: str) -> NoReturn:
 
 
 if __name__ == "__main__":
-    app()
+    app(prog_name="bin/dataflow")
