@@ -61,6 +61,14 @@ def kind_of(live: Props) -> str:
     return str(live.get("entityType"))
 
 
+def merged(live: Any, old: Any, new: Any) -> Props:
+    """`new` over the settings that the server has and the user never set: those of `old` that
+    `new` lacks go back to the server's defaults, which a PUT without them restores."""
+    dropped = set(old or {}) - set(new or {})
+    kept = {key: value for key, value in (live or {}).items() if key not in dropped}
+    return {**kept, **(new or {})}
+
+
 def find(client: DremioClient, at: Sequence[str], kind: str, field: str) -> Props | None:
     """The entity of that kind at that path; InputError if another kind is there."""
     live = client.by_path(at)

@@ -82,7 +82,7 @@ def create(client: DremioClient, spec: Props) -> Live:
     if catalog.kind_of(live) == "view":
         raise InputError("path", f"{natural_key(spec)}: taken by a view")
     if catalog.kind_of(live) == "table":
-        return _bring_to(client, live, spec)
+        return _bring_to(client, live, {}, spec)
     sent = {key: value for key, value in spec.items() if key not in LOCAL}
     body = {"entityType": "dataset", "type": "PHYSICAL_DATASET", "id": live["id"], **sent}
     post_once(
@@ -114,7 +114,7 @@ def update(client: DremioClient, id_: str, old: Props, spec: Props) -> Live:
     live = client.by_path(spec["path"])
     if live is None or catalog.kind_of(live) != "table":  # un-promoted, it is a folder again
         raise LookupError(f"table {id_} is gone")
-    return _bring_to(client, live, spec)
+    return _bring_to(client, live, old, spec)
 
 
 def delete(client: DremioClient, id_: str, known: Props) -> None:
@@ -124,15 +124,18 @@ def delete(client: DremioClient, id_: str, known: Props) -> None:
     catalog.remove(client, catalog.parts_of(id_), "table", breaks=breaks)
 
 
-def _bring_to(client: DremioClient, live: Props, spec: Props) -> Live:
+def _bring_to(client: DremioClient, live: Props, old: Props, spec: Props) -> Live:
     def body(at: Props) -> Props:
-        policy = {**(at.get(_POLICY) or {}), **spec.get(_POLICY, {})}
+        shape, policy = at.get("format") or {}, at.get(_POLICY)
+        same = shape.get("type") == spec["format"]["type"]
+        policy = catalog.merged(policy, old.get(_POLICY), spec.get(_POLICY))
         return {
             "entityType": "dataset",
             "type": "PHYSICAL_DATASET",
             "id": at["id"],
             "path": spec["path"],
-            "format": {**(at.get("format") or {}), **spec["format"]},
+            # The settings of another format mean nothing to this one.
+            "format": catalog.merged(shape if same else {}, old.get("format"), spec["format"]),
             **({_POLICY: policy} if policy else {}),
         }
 

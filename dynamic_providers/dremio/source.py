@@ -162,7 +162,7 @@ def natural_key(spec: Props) -> str:
 
 def create(client: DremioClient, spec: Props) -> Live:
     if live := _find(client, spec):
-        return _bring_to(client, live, spec)
+        return _bring_to(client, live, {}, spec)
     live = post_once(
         lambda: client.require("POST", "/catalog", {"entityType": "source", **_sent(spec)}),
         lambda: _find(client, spec),
@@ -188,7 +188,7 @@ def update(client: DremioClient, id_: str, old: Props, spec: Props) -> Live:
     live = client.by_path([id_])
     if live is None:
         raise LookupError(f"source {id_!r} is gone")
-    return _bring_to(client, live, spec)
+    return _bring_to(client, live, old, spec)
 
 
 def delete(client: DremioClient, id_: str, known: Props) -> None:
@@ -205,15 +205,17 @@ def _find(client: DremioClient, spec: Props) -> Props | None:
     return live
 
 
-def _bring_to(client: DremioClient, live: Props, spec: Props) -> Live:
+def _bring_to(client: DremioClient, live: Props, old: Props, spec: Props) -> Live:
     def body(at: Props) -> Props:
-        # The server's own settings stay where the user has none.
-        kept = {key: at[key] for key in POLICY if key in at}
-        config = {**(at.get("config") or {}), **spec["config"]}
-        policy = {**(at.get(METADATA_POLICY) or {}), **spec.get(METADATA_POLICY, {})}
-        kept |= {METADATA_POLICY: policy} if policy else {}
-        own = {key: value for key, value in _sent(spec).items() if key != METADATA_POLICY}
-        return {"entityType": "source", "id": at["id"], **kept, **own, "config": config}
+        settings = {key: at[key] for key in POLICY if key in at}
+        own = catalog.merged(
+            settings, {key: old[key] for key in POLICY if key in old}, _sent(spec)
+        )
+        for key in ("config", METADATA_POLICY):
+            own[key] = catalog.merged(at.get(key), old.get(key), spec.get(key))
+        if not own[METADATA_POLICY]:
+            del own[METADATA_POLICY]
+        return {"entityType": "source", "id": at["id"], **own}
 
     if not spec.get(ALLOW_LOSS):
         _refuse_data_loss(client, body(live))

@@ -53,7 +53,7 @@ def create(client: DremioClient, spec: Props) -> Live:
             lambda: client.require("POST", "/user", body), lambda: _find(client, spec["name"])
         )
     else:
-        live = _change(client, live, spec)
+        live = _change(client, live, {}, spec)
     _check_roles(live, spec)
     return Live(id=spec["name"], inputs=spec)
 
@@ -75,7 +75,7 @@ def update(client: DremioClient, id_: str, old: Props, spec: Props) -> Live:
     live = _find(client, id_)
     if live is None:
         raise LookupError(f"user {id_!r} is gone")
-    changed = _change(client, live, spec, password=old.get("password") != spec["password"])
+    changed = _change(client, live, old, spec)
     _check_roles(changed, spec)
     return Live(id=id_, inputs=spec)
 
@@ -88,7 +88,7 @@ def delete(client: DremioClient, id_: str, known: Props) -> None:
         edition.asked(client, "DELETE", f"/user/{live['id']}", version=live.get("tag"))
     except edition.EditionError:
         locked = {**known, "name": id_, "password": f"{secrets.token_urlsafe(48)}-1a"}
-        _change(client, live, {**locked, "roles": []})
+        _change(client, live, known, {**locked, "roles": []})
 
 
 def _find(client: DremioClient, name: str) -> Props | None:
@@ -96,14 +96,14 @@ def _find(client: DremioClient, name: str) -> Props | None:
     return found
 
 
-def _change(client: DremioClient, live: Props, spec: Props, *, password: bool = True) -> Props:
+def _change(client: DremioClient, live: Props, old: Props, spec: Props) -> Props:
     """The user after a PUT; somebody else's change in between is written over once."""
     for fresh in (live, None):
         at = fresh or _find(client, spec["name"])
         if at is None:
             break
-        body = _body(client, at, spec)
-        if not password:
+        body = _body(client, {**at, **dict.fromkeys(set(PERSON) & set(old))}, spec)
+        if old.get("password") == spec["password"]:  # the user may have chosen another
             del body["password"]
         try:
             answer: Props = client.require("PUT", f"/user/{at['id']}", body)

@@ -112,7 +112,7 @@ def test_a_source_that_looks_elsewhere_fails_in_the_preview():
     assert raised.value.field == "config.rootPath"
     source.review(old, {**lake(rootPath="/elsewhere"), "allowMetadataLoss": True})
     source.review(old, lake(rootPath=UNKNOWN))
-    source.review(old, lake())  # the server keeps what it has
+    source.review(old, lake())  # the default may be the same: only the server can tell
     source.review(old, {**lake(rootPath="/elsewhere"), "name": "other"})  # a replacement
 
 

@@ -361,6 +361,57 @@ def test_script(service, raw):
     check(script, service, {"name": unique("top & more"), **raw})
 
 
+def narrowed(handler: ModuleType, raw: dict[str, Any]) -> dict[str, Any]:
+    """`raw` without all that is optional."""
+    if handler is source:
+        return {"name": raw["name"], "type": raw["type"], "config": {}}
+    if handler is physical_dataset:
+        return {"path": raw["path"], "format": {"type": raw["format"]["type"]}}
+    optional = {
+        view: ("sqlContext", "allowBreakViews"),
+        raw_reflection: ("sortFields", "distributionFields", "partitionFields", "enabled"),
+        aggregation_reflection: ("sortFields", "partitionFields", "measureFields", "enabled"),
+        role: ("description", "roles"),
+        user: ("email", "firstName", "roles"),
+        script: ("context", "description"),
+    }[handler]
+    return {key: value for key, value in raw.items() if key not in optional}
+
+
+def all_but_local(handler: ModuleType, service: Service, id_: str) -> dict[str, Any]:
+    imported = handler.read(service.client, id_, {}).inputs
+    return {key: value for key, value in imported.items() if key not in ("name", "path")}
+
+
+@pytest.mark.parametrize(
+    "handler",
+    [source, view, physical_dataset, raw_reflection, aggregation_reflection, role, user, script],
+    ids=lambda handler: handler.KIND,
+)
+def test_an_input_that_is_left_out_goes_back_to_the_servers_default(service, fake, handler):
+    wide = dict(next(raw for known, raw in WIDE if known is handler))
+    if "roles" in wide:
+        wide["roles"] = ["readers", "writers"]
+
+    def renamed() -> dict[str, Any]:
+        if handler is physical_dataset:
+            lake = made(source, service, {"name": unique("lake"), "type": "S3", "config": {}})
+            fake.files.add((lake, "orders"))
+            return {"path": [lake, "orders"]}
+        return {"path": ["gold", unique("v")]} if handler is view else {"name": unique("x")}
+
+    wide |= renamed()
+    narrow = handler.normalize(narrowed(handler, wide))
+    id_ = made(handler, service, wide)
+    handler.update(service.client, id_, handler.normalize(wide), narrow)
+    fresh = made(handler, service, narrowed(handler, {**wide, **renamed()}))
+    expected = all_but_local(handler, service, fresh)
+    assert all_but_local(handler, service, id_) == expected
+    # Told apart from what was there before: else nothing was reset.
+    other = made(handler, service, {**wide, **renamed()})
+    assert all_but_local(handler, service, other) != expected
+
+
 def holes(value: Any) -> Iterator[Any]:
     """`value` with UNKNOWN in place of each of its parts, one at a time."""
     if isinstance(value, dict):
