@@ -299,8 +299,26 @@ def _stream(raw: Any, at: str, destination_type: Any) -> Any:
     if "selectedFields" in stream:
         fields = _texts(stream["selectedFields"], f"{at}.selectedFields")
         stream["selectedFields"] = fields if inputs.is_unknown(fields) else sorted(set(fields))
+        _check_selected(stream, at)
     # The server takes an empty list for an absent one, and refuses it for selectedFields.
     return {k: v for k, v in stream.items() if k not in STREAM_LISTS or v}
+
+
+def _check_selected(stream: Props, at: str) -> None:
+    """A cursor, and a key to merge by, must be among the fields that are selected."""
+    fields = stream["selectedFields"]
+    needed = [stream.get("cursorField")] if _is_incremental(stream) else []
+    if stream["syncMode"] in NEEDS_MERGE and not inputs.is_unknown(stream.get("primaryKey")):
+        needed += stream.get("primaryKey") or []
+    if not fields or inputs.is_unknown(fields) or any(map(inputs.is_unknown, fields)):
+        return
+    for path in needed:
+        if path and not inputs.is_unknown(path) and not inputs.is_unknown(path[0]):
+            if path[0] not in fields:
+                raise InputError(
+                    f"{at}.selectedFields",
+                    f"{path[0]!r} is missing: the cursor and the key must be selected",
+                )
 
 
 def _texts(value: Any, field: str) -> Any:

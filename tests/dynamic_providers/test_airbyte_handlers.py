@@ -6,7 +6,7 @@ from dynamic_providers.airbyte import connection, destination, source, sync, tag
 from dynamic_providers.api import ApiError
 from dynamic_providers.handler import UNKNOWN, InputError
 from dynamic_providers.waiting import WorkFailedError
-from tests.dynamic_providers.cases import made, unique
+from tests.dynamic_providers.cases import CASES, made, unique
 
 
 def _connected(service, **more) -> tuple[str, dict]:
@@ -163,6 +163,29 @@ def test_a_change_that_loses_every_race_is_an_error(airbyte, airbyte_fake):
     airbyte_fake.races = 100
     with pytest.raises(ApiError, match="Try again later"):
         connection.update(airbyte.client, id_, spec, {**spec, "prefix": "raw_"})
+
+
+@pytest.mark.parametrize(
+    "case",
+    [c for c in CASES if c.handler.KIND.startswith("airbyte/") and c.deletes],
+    ids=lambda case: case.handler.KIND,
+)
+def test_an_object_whose_creation_was_not_answered_is_found_not_made_twice(
+    case, airbyte, airbyte_fake
+):
+    raw, _ = case.make(airbyte)
+    spec = case.handler.normalize(raw)
+    airbyte_fake.lost_answers = 1
+    id_ = case.handler.create(airbyte.client, spec).id
+    assert airbyte_fake.lost_answers == 0
+    assert case.handler.read(airbyte.client, id_, spec).inputs == spec
+    assert case.handler.create(airbyte.client, spec).id == id_
+
+
+def test_a_creation_that_fails_outright_leaves_nothing_behind(airbyte, airbyte_fake):
+    with pytest.raises(ApiError):
+        source.create(airbyte.client, {"name": "x", "configuration": {}})
+    assert airbyte_fake.actors["sources"] == {}
 
 
 SCHEDULES = [

@@ -16,6 +16,20 @@ ROUNDTRIP = settings(
 )
 NAMES = st.text("abcDE_-é", min_size=1, max_size=6)
 MODES = st.sampled_from(("full_refresh_overwrite", "full_refresh_append", "incremental_append"))
+
+
+def _with_needed_fields(stream: dict) -> dict:
+    """The cursor and the key are among the fields that are selected: the API insists."""
+    fields = stream.get("selectedFields")
+    if not fields:
+        return stream
+    paths = [stream.get("cursorField") or [], *(stream.get("primaryKey") or [])]
+    if isinstance(stream.get("primaryKey"), str):
+        paths = [paths[0], stream["primaryKey"]]
+    firsts = [path if isinstance(path, str) else path[0] for path in paths if path]
+    return {**stream, "selectedFields": [*fields, *firsts]}
+
+
 STREAM = st.fixed_dictionaries(
     {"name": NAMES, "syncMode": MODES},
     optional={
@@ -24,7 +38,7 @@ STREAM = st.fixed_dictionaries(
         "primaryKey": st.one_of(NAMES, st.lists(st.lists(NAMES, min_size=1), max_size=3)),
         "selectedFields": st.lists(NAMES, max_size=4),
     },
-)
+).map(_with_needed_fields)
 QUARTZ = st.builds(
     "{} {} {} ? * {}".format,
     st.integers(0, 59),

@@ -4,7 +4,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dynamic_providers.airbyte import connection, destination, source, sync
+from dynamic_providers.airbyte import (
+    connection,
+    declarative_definition,
+    destination,
+    source,
+    source_definition,
+    sync,
+    tag,
+)
 from dynamic_providers.canonical import only_known_keys, secret_texts, unmasked
 from dynamic_providers.dremio import (
     aggregation_reflection,
@@ -24,6 +32,19 @@ NAMES = st.text("abcde_", min_size=1, max_size=6)
 NAMED = st.one_of(NAMES, st.just(UNKNOWN))
 UUID = "0d5f4c52-68ac-4d6c-9a1f-1a2b3c4d5e6f"
 
+
+def _with_needed_fields(stream: dict) -> dict:
+    """The cursor and the key are among the fields that are selected: the API insists."""
+    fields = stream.get("selectedFields")
+    if not fields:
+        return stream
+    paths = [stream.get("cursorField") or [], *(stream.get("primaryKey") or [])]
+    if isinstance(stream.get("primaryKey"), str):
+        paths = [paths[0], stream["primaryKey"]]
+    firsts = [path if isinstance(path, str) else path[0] for path in paths if path]
+    return {**stream, "selectedFields": [*fields, *firsts]}
+
+
 STREAM = st.fixed_dictionaries(
     {"name": NAMED, "syncMode": st.sampled_from(connection.SYNC_MODES)},
     optional={
@@ -32,7 +53,7 @@ STREAM = st.fixed_dictionaries(
         "primaryKey": st.one_of(NAMES, st.lists(st.one_of(NAMES, st.lists(NAMES)), max_size=3)),
         "selectedFields": st.lists(NAMES, max_size=4),
     },
-)
+).map(_with_needed_fields)
 CONNECTION = st.fixed_dictionaries(
     {
         "name": NAMED,
@@ -185,6 +206,65 @@ REFLECTED = {"name": "r", "datasetPath": ["a", "b"]}
             {**CONNECTED, "destinationType": "s3", "streams": S3_DEDUP},
             "streams[0].syncMode",
             "incremental_append",
+        ),
+        (
+            connection,
+            {
+                **CONNECTED,
+                "streams": [
+                    {
+                        "name": "a",
+                        "syncMode": "incremental_append",
+                        "cursorField": "at",
+                        "selectedFields": ["id"],
+                    }
+                ],
+            },
+            "streams[0].selectedFields",
+            "'at' is missing",
+        ),
+        (
+            connection,
+            {**CONNECTED, "streams": TWICE[:1], "namespaceFormat": "x"},
+            "namespaceFormat",
+            "not used with namespaceDefinition 'destination'",
+        ),
+        (
+            connection,
+            {
+                **CONNECTED,
+                "streams": TWICE[:1],
+                "schedule": {"scheduleType": "basic", "units": 1, "timeUnit": "fortnights"},
+            },
+            "schedule.timeUnit",
+            "minutes",
+        ),
+        (
+            connection,
+            {
+                **CONNECTED,
+                "streams": TWICE[:1],
+                "schedule": {
+                    **CRON,
+                    "cronExpression": "0 0 1 * * ?",
+                    "cronTimeZone": "Europe/Rom",
+                },
+            },
+            "schedule.cronTimeZone",
+            "such as Europe/Rome",
+        ),
+        (tag, {"name": "gold", "color": "gold"}, "color", "six hexadecimal digits"),
+        (
+            source_definition,
+            {"name": "x", "dockerRepository": "a/b:1", "dockerImageTag": "1"},
+            "dockerRepository",
+            "set dockerImageTag",
+        ),
+        (
+            declarative_definition,
+            {"name": "x", "manifest": {"type": "Other"}},
+            "manifest.type",
+            "DeclarativeSource",
         ),
         (
             connection,
