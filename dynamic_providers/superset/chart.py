@@ -87,7 +87,8 @@ def read(client: SupersetClient, id_: str, known: Props) -> Live | None:
         "params": only_known_keys(params, known["params"]) if "params" in known else params,
     }
     found |= {
-        key: live[api_name]
+        # The server shows the time-out of a chart as a text.
+        key: int(live[api_name]) if key == "cacheTimeoutS" else live[api_name]
         for key, api_name in OPTIONAL.items()
         if live.get(api_name) not in (None, "") and (key in known or not known)
     }

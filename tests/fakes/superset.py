@@ -509,7 +509,12 @@ class Superset:
 
     def _show_chart(self, row: dict) -> dict:
         dataset = self.rows["dataset"].get(row["datasource_id"])
-        return {**row, "datasource_uuid": dataset and dataset["uuid"]}
+        timeout = row["cache_timeout"]
+        return {
+            **row,
+            "datasource_uuid": dataset and dataset["uuid"],
+            "cache_timeout": None if timeout is None else str(timeout),  # a text, on charts only
+        }
 
     def view_chart(self, uuid: str) -> None:
         """What Explore writes when an owner opens the chart."""
