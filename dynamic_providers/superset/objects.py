@@ -72,15 +72,8 @@ def create(
     """POSTs `body` unless an object with the uuid exists, then lets `finish` bring the object
     of that number to the inputs. A uuid of ours is never somebody else's object."""
 
-    def find() -> int | None:
-        return client.number(kind, spec["uuid"])
-
-    number = find()
-    if number is None:
-        new = {**body, **MANAGED, "uuid": spec["uuid"]}
-        with client.creating:
-            number = post_once(lambda: int(client.require("POST", f"/{kind}/", new)["id"]), find)
-    finish(number)
+    new = {**body, **MANAGED, "uuid": spec["uuid"]}
+    finish(found_or_made(client, kind, lambda: client.number(kind, spec["uuid"]), new))
     return Live(id=spec["uuid"], inputs=spec)
 
 
@@ -115,16 +108,19 @@ def create_named(
 ) -> Live:
     """As `create`, for objects whose identity is a name. key: (column, name). An object that
     exists is taken over: there is no other mark that it is ours."""
-
-    def find() -> int | None:
-        return client.number_named(kind, *key)
-
-    number = find()
-    if number is None:
-        with client.creating:
-            number = post_once(lambda: int(client.require("POST", f"/{kind}/", body)["id"]), find)
-    finish(number)
+    finish(found_or_made(client, kind, lambda: client.number_named(kind, *key), body))
     return Live(id=key[1], inputs=spec)
+
+
+def found_or_made(
+    client: SupersetClient, kind: str, find: Callable[[], int | None], body: Props
+) -> int:
+    """The number of the object that `find` finds, or of a new one with `body`."""
+    number = find()
+    if number is not None:
+        return number
+    with client.creating:
+        return post_once(lambda: int(client.require("POST", f"/{kind}/", body)["id"]), find)
 
 
 def number_to_update(client: SupersetClient, kind: str, key: tuple[str, str]) -> int:

@@ -75,13 +75,11 @@ def natural_key(spec: Props) -> str:
 
 def create(client: SupersetClient, spec: Props) -> Live:
     body = _body(client, spec)
-    number = _number(client, natural_key(spec))
-    if number is None:
-        with client.creating:
-            client.require("POST", f"/{PATH}/", {k: v for k, v in body.items() if v is not None})
-    else:
-        objects.put_named(client, PATH, number, body)
-    return Live(id=natural_key(spec), inputs=spec)
+    key = natural_key(spec)
+    new = {name: value for name, value in body.items() if value is not None}
+    number = objects.found_or_made(client, PATH, lambda: _number(client, key), new)
+    objects.put_named(client, PATH, number, body)
+    return Live(id=key, inputs=spec)
 
 
 def read(client: SupersetClient, id_: str, known: Props) -> Live | None:
