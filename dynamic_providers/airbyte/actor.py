@@ -109,11 +109,7 @@ class Actor:
 
     def _find(self, client: AirbyteClient, workspace: str, spec: Props) -> str | None:
         """Id of the actor of that name. Airbyte itself lets several have one name."""
-        same = [
-            live
-            for live in client.every(self.path, {"workspaceIds": workspace})
-            if live["name"] == spec["name"]
-        ]
+        same = client.named(self.path, {"workspaceIds": workspace}, spec["name"])
         id_ = client.only_one(same, self.id_key)
         if not same:
             return None

@@ -71,6 +71,7 @@ class AirbyteClient:
             timeout_s=TIMEOUT_S,
         )
         self._workspace: str | None = None
+        self._names: dict[str, set[str]] = {}
         self._lock = threading.Lock()
 
     def public(
@@ -136,6 +137,23 @@ class AirbyteClient:
                 return
             yield from page
             offset, last = offset + len(page), page
+
+    def named(self, path: str, params: Mapping[str, Any], name: str) -> list[Props]:
+        """Entries of a list that have the name. The API cannot search by it, so the names are
+        read once, and a list of thousands is read again only for a name that was there, or was
+        asked for before: who asks and finds nothing goes on to make it."""
+        if not self._may_exist(path, params, name):
+            return []
+        return [entry for entry in self.every(path, params) if entry["name"] == name]
+
+    def _may_exist(self, path: str, params: Mapping[str, Any], name: str) -> bool:
+        key = f"{path}?{sorted(params.items())}"
+        with self._lock:
+            if key not in self._names:
+                self._names[key] = {str(entry["name"]) for entry in self.every(path, params)}
+            known = name in self._names[key]
+            self._names[key].add(name)
+            return known
 
     def require_page(self, path: str, params: Mapping[str, Any]) -> list[Props]:
         answer = self.api.require("GET", PUBLIC + path, params=params)

@@ -205,8 +205,8 @@ def _workspace(client: AirbyteClient, spec: Props) -> str:
 def _find(client: AirbyteClient, spec: Props, workspace: str) -> str | None:
     same = [
         live
-        for live in client.every("/connections", {"workspaceIds": workspace})
-        if live["name"] == spec["name"] and live["status"] != GONE
+        for live in client.named("/connections", {"workspaceIds": workspace}, spec["name"])
+        if live["status"] != GONE
     ]
     fitting = [live for live in same if all(live[key] == spec[key] for key in REPLACE_ON)]
     if same and not fitting:

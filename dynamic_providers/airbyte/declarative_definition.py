@@ -83,8 +83,7 @@ def _path(client: AirbyteClient, spec: Props) -> str:
 
 
 def _find(client: AirbyteClient, spec: Props) -> str | None:
-    path = _path(client, spec)
-    same = [live for live in client.every(path, {}) if live["name"] == spec["name"]]
+    same = client.named(_path(client, spec), {}, spec["name"])
     return client.only_one(same, "id")
 
 

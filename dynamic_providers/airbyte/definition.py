@@ -75,11 +75,7 @@ class Definition:
 
     def _find(self, client: AirbyteClient, spec: Props) -> str | None:
         """Id of the definition of that name; of another image it is another connector."""
-        same = [
-            live
-            for live in client.every(self._path(client, spec), {})
-            if live["name"] == spec["name"]
-        ]
+        same = client.named(self._path(client, spec), {}, spec["name"])
         id_ = client.only_one(same, "id")
         if same and same[0]["dockerRepository"] != spec["dockerRepository"]:
             raise InputError(

@@ -261,6 +261,7 @@ class Connection(DynamicResource):
     where the server offers the Config API, "cron" with a cronTimeZone, or "basic" with units and
     timeUnit (schedule.TIME_UNITS).
     tags: ids of Tags.
+    A connection that leaves the program is deleted with its state: `protect` it against that.
     allow_reset: accepts that incremental streams forget how far they were read, and are synced
     from the start: when the source or the destination is another one, a stream is removed, or its
     syncMode, cursorField or primaryKey changes. Otherwise such a change fails in the preview.

@@ -73,5 +73,5 @@ def delete(client: AirbyteClient, id_: str, known: Props) -> None:
 
 
 def _find(client: AirbyteClient, body: Props) -> str | None:
-    tags = client.every("/tags", {"workspaceIds": body["workspaceId"]})
-    return client.only_one([tag for tag in tags if tag["name"] == body["name"]], "tagId")
+    same = client.named("/tags", {"workspaceIds": body["workspaceId"]}, body["name"])
+    return client.only_one(same, "tagId")

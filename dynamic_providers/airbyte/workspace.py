@@ -84,5 +84,5 @@ def delete(client: AirbyteClient, id_: str, known: Props) -> None:
 
 
 def _find(client: AirbyteClient, spec: Props) -> str | None:
-    same = [live for live in client.every("/workspaces", {}) if live["name"] == spec["name"]]
+    same = client.named("/workspaces", {}, spec["name"])
     return client.only_one(same, "workspaceId")

@@ -165,6 +165,16 @@ def test_a_change_that_loses_every_race_is_an_error(airbyte, airbyte_fake):
         connection.update(airbyte.client, id_, spec, {**spec, "prefix": "raw_"})
 
 
+def test_lists_are_not_read_again_for_each_new_object(airbyte, airbyte_fake):
+    for number in range(150):
+        raw = {"name": f"s{number}", "configuration": {"sourceType": "faker"}}
+        made(source, airbyte, raw)
+    reads = airbyte_fake.requests.count(("GET", "/api/public/v1/sources"))
+    made(source, airbyte, raw)  # a name that was used is looked for
+    assert reads <= 2
+    assert len(airbyte_fake.actors["sources"]) == 150
+
+
 @pytest.mark.parametrize(
     "case",
     [c for c in CASES if c.handler.KIND.startswith("airbyte/") and c.deletes],
@@ -308,3 +318,10 @@ def test_a_workspace_cannot_move():
     with pytest.raises(InputError, match="regionId: from 'eu' to 'us': a workspace cannot move"):
         workspace.review(old, {**old, "regionId": "us"})
     workspace.review(old, {**old, "name": "team two"})
+
+
+@pytest.mark.service
+@pytest.mark.parametrize("schedule", SCHEDULES[:2])
+def test_the_embedded_engine_offers_no_basic_schedules_and_time_zones(embedded_airbyte, schedule):
+    with pytest.raises(InputError, match="offers no Config API"):
+        _connected(embedded_airbyte, schedule=schedule)

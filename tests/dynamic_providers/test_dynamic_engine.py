@@ -117,6 +117,12 @@ def _check_life(stack: Stack, airbyte: Airbyte, dremio: Dremio) -> None:
     assert (source["configuration"]["port"], connection["status"]) == (5432, "active")
     stack.run("refresh", "--yes", "--expect-no-changes")
 
+    stack.run("config", "set", "dataflow:cursor", "id")
+    refused = stack.run("preview", fails=True)
+    assert "orders: cursorField ['updated_at'] becomes ['id']" in refused
+    assert "set allowReset" in refused
+    stack.run("config", "rm", "dataflow:cursor")
+
     stack.run("config", "set", "dataflow:suffix", "2")
     plan = stack.plan()
     assert plan["lake"] == ("update", {"name"})

@@ -39,7 +39,13 @@ connection = airbyte.Connection(
     name="shop to lake",
     source_id=source.source_id,
     destination_id=lake.destination_id,
-    streams=[{"name": "orders", "syncMode": "full_refresh_overwrite"}],
+    streams=[
+        {
+            "name": "orders",
+            "syncMode": "incremental_append",
+            "cursorField": config.get("cursor") or "updated_at",
+        }
+    ],
     schedule={"scheduleType": "cron", "cronExpression": "0 0 1 * * ?"},
 )
 sync = airbyte.Sync(
