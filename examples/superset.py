@@ -3,12 +3,13 @@
 import pulumi
 
 from dynamic_providers.superset.resources import (
+    Alert,
     Chart,
     CssTemplate,
     Dashboard,
     Database,
     Dataset,
-    ReportSchedule,
+    Report,
     Role,
     RowLevelSecurity,
     User,
@@ -78,13 +79,24 @@ only_north = RowLevelSecurity(
     opts=pulumi.ResourceOptions(depends_on=[north, revenue]),
 )
 
-every_monday = ReportSchedule(
+every_monday = Report(
     "every-monday",
     name="Revenue of the week",
-    type="Report",
     crontab="0 8 * * 1",
     timezone="Europe/Berlin",
     dashboard_uuid=dashboard.uuid,
     recipients=[{"type": "Email", "target": "sales@shop.example"}],
     opts=pulumi.ResourceOptions(depends_on=[dashboard]),
+)
+
+too_little = Alert(
+    "too-little",
+    name="Too little revenue",
+    crontab="0 * * * *",
+    database_uuid=warehouse.uuid,
+    sql="SELECT SUM(daily_revenue) FROM gold.fct_daily_revenue",
+    condition={"op": "<", "threshold": 1000},
+    chart_uuid=total.uuid,
+    recipients=[{"type": "Email", "target": "sales@shop.example"}],
+    opts=pulumi.ResourceOptions(depends_on=[total]),
 )

@@ -17,12 +17,13 @@ from dynamic_providers.adapter import DynamicResource, HandlerProvider
 from dynamic_providers.handler import Handler
 from dynamic_providers.stack import Stack
 from dynamic_providers.superset import (
+    alert,
     chart,
     css_template,
     dashboard,
     database,
     dataset,
-    report_schedule,
+    report,
     role,
     row_level_security,
     user,
@@ -56,8 +57,12 @@ class CssTemplateProvider(SupersetProvider):
     handler: ClassVar[Handler[SupersetClient]] = css_template
 
 
-class ReportScheduleProvider(SupersetProvider):
-    handler: ClassVar[Handler[SupersetClient]] = report_schedule
+class AlertProvider(SupersetProvider):
+    handler: ClassVar[Handler[SupersetClient]] = alert
+
+
+class ReportProvider(SupersetProvider):
+    handler: ClassVar[Handler[SupersetClient]] = report
 
 
 class RoleProvider(SupersetProvider):
@@ -329,13 +334,12 @@ class RowLevelSecurity(DynamicResource):
         super().__init__(RowLevelSecurityProvider, resource_name, props, opts)
 
 
-class ReportSchedule(DynamicResource):
-    """A dashboard or a chart sent at set times (type Report), or when a query of a database says
-    so (type Alert). Needs the feature flag ALERT_REPORTS and Superset's workers.
+class Report(DynamicResource):
+    """A dashboard or a chart sent at set times. Needs the feature flag ALERT_REPORTS and
+    Superset's workers.
 
     crontab: 5 fields, in `timezone`. recipients: objects with type, target, and as wanted
-    ccTarget, bccTarget. Alert: database_uuid and sql; condition {"op", "threshold"} on its
-    result, or left out for any result that is not empty.
+    ccTarget, bccTarget. report_format: CSV, PDF, PNG, TEXT.
     """
 
     def __init__(
@@ -343,13 +347,58 @@ class ReportSchedule(DynamicResource):
         resource_name: str,
         *,
         name: pulumi.Input[str],
-        type: pulumi.Input[str],
         crontab: pulumi.Input[str],
         recipients: pulumi.Input[Sequence[pulumi.Input[Mapping[str, Any]]]],
         dashboard_uuid: pulumi.Input[str] | None = None,
         chart_uuid: pulumi.Input[str] | None = None,
-        database_uuid: pulumi.Input[str] | None = None,
-        sql: pulumi.Input[str] | None = None,
+        timezone: pulumi.Input[str] | None = None,
+        active: pulumi.Input[bool] | None = None,
+        report_format: pulumi.Input[str] | None = None,
+        description: pulumi.Input[str] | None = None,
+        email_subject: pulumi.Input[str] | None = None,
+        context_markdown: pulumi.Input[str] | None = None,
+        log_retention_days: pulumi.Input[int] | None = None,
+        grace_period_s: pulumi.Input[int] | None = None,
+        working_timeout_s: pulumi.Input[int] | None = None,
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        props = {
+            "name": name,
+            "crontab": crontab,
+            "recipients": recipients,
+            "dashboardUuid": dashboard_uuid,
+            "chartUuid": chart_uuid,
+            "timezone": timezone,
+            "active": active,
+            "reportFormat": report_format,
+            "description": description,
+            "emailSubject": email_subject,
+            "contextMarkdown": context_markdown,
+            "logRetentionDays": log_retention_days,
+            "gracePeriodS": grace_period_s,
+            "workingTimeoutS": working_timeout_s,
+        }
+        super().__init__(ReportProvider, resource_name, props, opts)
+
+
+class Alert(DynamicResource):
+    """As a Report, but sent when the `sql` of a database says so.
+
+    condition: {"op", "threshold"} on the result; left out, any result that is not empty.
+    grace_period_s: how long a raised alert is not sent again.
+    """
+
+    def __init__(
+        self,
+        resource_name: str,
+        *,
+        name: pulumi.Input[str],
+        crontab: pulumi.Input[str],
+        database_uuid: pulumi.Input[str],
+        sql: pulumi.Input[str],
+        recipients: pulumi.Input[Sequence[pulumi.Input[Mapping[str, Any]]]],
+        dashboard_uuid: pulumi.Input[str] | None = None,
+        chart_uuid: pulumi.Input[str] | None = None,
         condition: pulumi.Input[Mapping[str, Any]] | None = None,
         timezone: pulumi.Input[str] | None = None,
         active: pulumi.Input[bool] | None = None,
@@ -364,7 +413,6 @@ class ReportSchedule(DynamicResource):
     ) -> None:
         props = {
             "name": name,
-            "type": type,
             "crontab": crontab,
             "recipients": recipients,
             "dashboardUuid": dashboard_uuid,
@@ -382,4 +430,4 @@ class ReportSchedule(DynamicResource):
             "gracePeriodS": grace_period_s,
             "workingTimeoutS": working_timeout_s,
         }
-        super().__init__(ReportScheduleProvider, resource_name, props, opts)
+        super().__init__(AlertProvider, resource_name, props, opts)

@@ -41,12 +41,13 @@ from dynamic_providers.dremio import (
 from dynamic_providers.dremio import source as dremio_source
 from dynamic_providers.handler import Props
 from dynamic_providers.superset import (
+    alert,
     chart,
     css_template,
     dashboard,
     database,
     dataset,
-    report_schedule,
+    report,
     row_level_security,
 )
 from dynamic_providers.superset import role as superset_role
@@ -366,20 +367,26 @@ def _css_template(service: Service):
     return raw, {**raw, "css": "body { color: white }"}
 
 
-def _report_schedule(service: Service):
+def _report(service: Service):
     raw = {
         "name": unique("weekly"),
-        "type": "Alert",
         "crontab": "0 6 * * 1",
         "chartUuid": made(chart, service, _chart(service)[0]),
-        "databaseUuid": _database_uuid(service),
-        "sql": "SELECT COUNT(*) FROM orders",
         "recipients": [{"type": "Email", "target": "ops@example.com"}],
     }
-    changed = {**raw, "condition": {"op": "<", "threshold": 5}, "gracePeriodS": 60}
+    changed = {**raw, "timezone": "Europe/Rome", "description": "For operations"}
     changed["dashboardUuid"] = made(dashboard, service, _dashboard(service)[0])
     del changed["chartUuid"]
-    return raw, {**changed, "active": False, "emailSubject": "Few orders", "reportFormat": "PDF"}
+    return raw, {**changed, "active": False, "emailSubject": "Orders", "reportFormat": "PDF"}
+
+
+def _alert(service: Service):
+    raw = {
+        **_report(service)[0],
+        "databaseUuid": _database_uuid(service),
+        "sql": "SELECT COUNT(*) FROM orders",
+    }
+    return raw, {**raw, "condition": {"op": "<", "threshold": 5}, "gracePeriodS": 60}
 
 
 CASES = [
@@ -414,5 +421,6 @@ CASES = [
     Case(handler=superset_user, make=_superset_user),
     Case(handler=row_level_security, make=_row_level_security),
     Case(handler=css_template, make=_css_template),
-    Case(handler=report_schedule, make=_report_schedule),
+    Case(handler=report, make=_report),
+    Case(handler=alert, make=_alert),
 ]

@@ -7,12 +7,13 @@ import pytest
 from dynamic_providers.api import ApiError
 from dynamic_providers.handler import InputError
 from dynamic_providers.superset import (
+    alert,
     chart,
     css_template,
     dashboard,
     database,
     dataset,
-    report_schedule,
+    report,
     role,
     row_level_security,
     user,
@@ -343,7 +344,6 @@ def test_a_wrong_user_is_refused(wrong, field):
 
 WEEKLY = {
     "name": "weekly",
-    "type": "Report",
     "crontab": "0 6 * * 1",
     "recipients": [{"type": "Email", "target": "ops@example.com"}],
 }
@@ -352,7 +352,7 @@ WEEKLY = {
 def test_schedules_that_are_switched_off_name_the_flag(client, superset_fake, look):
     superset_fake.alert_reports = False
     with pytest.raises(FeatureOffError, match="feature flag ALERT_REPORTS"):
-        make(report_schedule, client, **WEEKLY, chartUuid=look)
+        make(report, client, **WEEKLY, chartUuid=look)
 
 
 @pytest.mark.parametrize(
@@ -362,30 +362,28 @@ def test_schedules_that_are_switched_off_name_the_flag(client, superset_fake, lo
         ({"chartUuid": "x"}, "chartUuid"),
         ({"crontab": "every day"}, "crontab"),
         ({"chartUuid": "0d5f4c52-68ac-4d6c-9a1f-1a2b3c4d5e6f", "sql": "SELECT 1"}, "sql"),
-        (
-            {"chartUuid": "0d5f4c52-68ac-4d6c-9a1f-1a2b3c4d5e6f", "type": "Alert"},
-            "databaseUuid",
-        ),
         ({"chartUuid": "0d5f4c52-68ac-4d6c-9a1f-1a2b3c4d5e6f", "gracePeriodS": 0}, "gracePeriodS"),
     ],
 )
 def test_a_wrong_schedule_is_refused(wrong, field):
     with pytest.raises(InputError) as raised:
-        report_schedule.normalize({**WEEKLY, **wrong})
+        report.normalize({**WEEKLY, **wrong})
     assert raised.value.field == field
 
 
+def test_an_alert_asks_a_database():
+    with pytest.raises(InputError, match="databaseUuid: missing"):
+        alert.normalize({**WEEKLY, "chartUuid": "0d5f4c52-68ac-4d6c-9a1f-1a2b3c4d5e6f"})
+
+
 def test_a_report_and_an_alert_may_have_one_name(client, table, look):
-    alert = {
-        **WEEKLY,
-        "type": "Alert",
-        "databaseUuid": table_inputs(client)["databaseUuid"],
-        "sql": "SELECT COUNT(*) FROM orders",
-    }
-    ids = [make(report_schedule, client, **raw, chartUuid=look) for raw in (WEEKLY, alert)]
-    assert ids == ["Report/weekly", "Alert/weekly"]
-    report_schedule.delete(client, ids[0], {})
-    assert report_schedule.read(client, ids[1], {}).inputs["sql"] == alert["sql"]
+    warehouse = table_inputs(client)["databaseUuid"]
+    asks = {"databaseUuid": warehouse, "sql": "SELECT COUNT(*) FROM orders"}
+    make(report, client, **WEEKLY, chartUuid=look)
+    make(alert, client, **WEEKLY, **asks, chartUuid=look)
+    report.delete(client, "weekly", {})
+    assert report.read(client, "weekly", {}) is None
+    assert alert.read(client, "weekly", {}).inputs["sql"] == asks["sql"]
 
 
 # the client
