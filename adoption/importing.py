@@ -103,7 +103,7 @@ def read_system(service: str, url: str, user: str | None, password: str) -> List
         return system.read(client).listing(service, address)
     except ApiError as error:
         raise ImportFault(_explained(service, address, user or system.user, error)) from None
-    except (KeyError, TypeError, AttributeError) as error:
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise ImportFault(
             f"{address} does not answer as {service} does ({type(error).__name__}: {error}): "
             "see that the URL is the one of its REST API"

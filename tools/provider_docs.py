@@ -142,10 +142,21 @@ def _camel(name: str) -> str:
 
 def _defaults(handler: Handler[Any], required: Sequence[str]) -> dict[str, Any]:
     """What check fills in when only the required inputs are given, known or not."""
-    try:
-        return dict(handler.normalize({_camel(name): UNKNOWN for name in required}))
-    except InputError:  # one of several optional inputs must be given
-        return dict(getattr(handler, "DEFAULTS", {}))
+    given = {_camel(name): UNKNOWN for name in required}
+    wanted: set[str] = set()
+    while True:
+        try:
+            return {k: v for k, v in handler.normalize(given).items() if k not in wanted}
+        except InputError as error:  # one of several optional inputs must be given
+            key = _root(error.field)
+            if key in given:
+                return {}
+            wanted.add(key)
+            given[key] = UNKNOWN
+
+
+def _root(field_path: str) -> str:
+    return re.split(r"[.\[]", field_path)[0]
 
 
 def _identity(handler: Handler[Any], required: Sequence[str]) -> frozenset[str]:
@@ -155,7 +166,7 @@ def _identity(handler: Handler[Any], required: Sequence[str]) -> frozenset[str]:
         try:
             handler.normalize(sample)
         except InputError as error:  # not a text: unknown, it passes every check
-            sample[re.split(r"[.\[]", error.field)[0]] = UNKNOWN
+            sample[_root(error.field)] = UNKNOWN
     found = set()
     for key in required:
         try:

@@ -3,6 +3,9 @@
 import copy
 
 import pytest
+from starlette.applications import Starlette
+from starlette.responses import HTMLResponse
+from starlette.routing import Route
 
 from adoption import airbyte as reader
 from adoption.flows import flow_of
@@ -11,6 +14,7 @@ from dynamic_providers.airbyte import connection, destination, source
 from flow.model import FileFormat, SyncMode
 from tests.dynamic_providers.conftest import POSTGRES, S3, SECRET, STREAMS
 from tests.dynamic_providers.estate.taking_over import take_over
+from tests.fakes.serving import serving
 
 PUBLIC = "/api/public/v1"
 SECRETS = {
@@ -168,3 +172,12 @@ def test_taking_over_the_embedded_airbyte_changes_nothing(embedded_airbyte):
         secrets[name] = facts[kind][key]
     take_over(client, listing, secrets)
     assert state() == before
+
+
+def test_a_page_instead_of_an_api_is_told(tmp_path):
+    async def page(request):
+        return HTMLResponse("<html>Welcome</html>")
+
+    app = Starlette(routes=[Route("/{rest:path}", page, methods=["GET", "POST"])])
+    with serving(app) as url, pytest.raises(ImportFault, match="does not answer as airbyte does"):
+        import_system("airbyte", url, None, SECRET, tmp_path / "new")
