@@ -28,6 +28,7 @@ class Settings:
     runtime: str
     port_offset: int
     keep_data: bool
+    allow_reset: bool
     shop_orders: int
     flow: str
 
@@ -85,6 +86,7 @@ _PARSERS: Mapping[str, tuple[str, Callable[[Any], Any]]] = {
     "runtime": ("runtime", _choice(*RUNTIMES)),
     "portOffset": ("port_offset", _integer(0, MAX_PORT_OFFSET)),
     "keepData": ("keep_data", _boolean),
+    "allowReset": ("allow_reset", _boolean),
     "shopOrders": ("shop_orders", _integer(100, MAX_SHOP_ORDERS)),
     "flow": ("flow", str),
 }

@@ -112,6 +112,7 @@ class Platform(pulumi.ComponentResource):
                 flow=flow,
                 object_store=store.endpoint,
                 systems={"postgres": shop.system},
+                allow_reset=settings.allow_reset,
                 depends_on=[
                     airbyte.service.resource,
                     store.bucket,

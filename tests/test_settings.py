@@ -10,6 +10,7 @@ VALID = {
     "dataflow:runtime": "process",
     "dataflow:portOffset": "100",
     "dataflow:keepData": "true",
+    "dataflow:allowReset": "false",
     "dataflow:shopOrders": "1500",
     "dataflow:flow": "flow.commerce:FLOW",
     "dataflow:seed": "not read here",

@@ -35,12 +35,14 @@ class SourceSystem:
 
 @dataclass(frozen=True, kw_only=True)
 class ConnectionsArgs:
-    """systems: source name -> where it is; a source without settings of its own needs none."""
+    """systems: source name -> where it is; a source without settings of its own needs none.
+    allow_reset: whether a change may lose the state of incremental streams."""
 
     context: Context
     flow: DataFlow
     object_store: Endpoint
     systems: Mapping[str, SourceSystem]
+    allow_reset: bool
     depends_on: Sequence[pulumi.Resource]
 
 
@@ -98,6 +100,7 @@ class Connections(pulumi.ComponentResource):
             destination_id=destination.destination_id,
             streams=[connection_stream(stream) for stream in args.flow.streams_of(source.name)],
             destination_type="s3",
+            allow_reset=args.allow_reset,
             schedule={"scheduleType": "manual"},  # the pipeline syncs before it transforms
             opts=child_of(self, depends_on=[airbyte_source, destination]),
         )

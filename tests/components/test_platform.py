@@ -51,6 +51,7 @@ def declared(flow: DataFlow, tmp_path: Path, *, preview: bool = False) -> dict:
         runtime="process",
         port_offset=0,
         keep_data=False,
+        allow_reset=False,
         shop_orders=1500,
         flow="flow.commerce:FLOW",
     )
