@@ -1,5 +1,6 @@
 """One HTTP client for every product API: authentication, retries, time-outs, redaction."""
 
+import json
 import time
 from abc import abstractmethod
 from collections.abc import Callable, Generator, Mapping
@@ -164,6 +165,9 @@ class ApiClient:
             error = ApiError(self.service, method, path, 0, text)
             unsent = isinstance(fault, httpx.ConnectError | httpx.ConnectTimeout)
             raise _transient(error, repeatable=unsent or method != "POST") from None
+        except json.JSONDecodeError:  # of a log-in, so the call itself was not done
+            text = "the answer to the log-in is not JSON"
+            raise _Transient(ApiError(self.service, method, path, 0, text), 0.0) from None
         if answer.is_success:
             try:
                 return answer.json() if answer.content.strip() else {}

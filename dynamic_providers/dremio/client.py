@@ -12,6 +12,7 @@ from urllib.parse import quote
 import httpx
 
 from dynamic_providers.api import ApiClient, ApiError, Session, SessionAuth
+from dynamic_providers.canonical import only_known_keys
 from dynamic_providers.handler import Props
 from dynamic_providers.waiting import WorkFailedError, wait_for
 
@@ -77,12 +78,15 @@ class DremioClient:
         """The object after a PUT of `body(live)` under its lock tag.
 
         Somebody else's change in between is a 409: it is written over once if it left our own
-        fields alone, and raised as ApiError otherwise."""
+        fields alone, and raised as ApiError otherwise. A change that is there already is our
+        own: its answer was lost, and the PUT repeated."""
         wanted = body(live)
         try:
             return self._put(path, {**wanted, "tag": live.get("tag")})
         except ApiError as error:
             fresh = self.send("GET", path) if error.status == 409 else None
+            if fresh is not None and only_known_keys(fresh, wanted) == wanted:
+                return dict(fresh)
             if fresh is None or any(fresh.get(key) != live.get(key) for key in wanted):
                 raise
             return self._put(path, {**body(fresh), "tag": fresh.get("tag")})
