@@ -1,7 +1,7 @@
 # Each target is one command of bin/dataflow, which has --help.
 STACK ?= local
 
-.PHONY: up preview run status down test lint bootstrap
+.PHONY: up preview run status down test lint bench bootstrap
 
 up:            ## everything: install, deploy, run the pipeline, print where to look
 	@bin/dataflow up --stack $(STACK)
@@ -23,6 +23,9 @@ test:          ## lint, then every test
 
 lint:          ## ruff, mypy, import-linter
 	@bin/dataflow lint
+
+bench:         ## ratios against a baseline measured in the same run
+	@bin/dataflow bench
 
 bootstrap:     ## only install the tools
 	@bin/dataflow bootstrap

@@ -180,6 +180,14 @@ def test(context: typer.Context) -> None:
     _check("pytest", *context.args)
 
 
+@app.command()
+def bench(
+    only: Annotated[str | None, typer.Option(help="One case: construct or engine.")] = None,
+) -> None:
+    """Compare the platform with a baseline measured in the same run. Takes minutes."""
+    _check("python", "-m", "bench", *([only] if only else []))
+
+
 def _stack(name: str) -> Stack:
     return Stack(name=name, paths=Paths.find())
 
