@@ -171,8 +171,10 @@ class Dremio(Double):
     def _rows(self, number: str, body: Any) -> Answer:
         if "INFORMATION_SCHEMA" in self.sql[int(number)]:
             names = [("gold", "fct_orders"), ("bronze", "orders")]
-            return 200, {"rows": [{"layer": a, "dataset": b} for a, b in names]}
-        return 200, {"rows": [{"row_count": 1234}]}
+            rows = [{"layer": a, "dataset": b} for a, b in names]
+        else:
+            rows = [{"row_count": 1234}]
+        return 200, {"rowCount": len(rows), "rows": rows}
 
     def _dataset(self, path: str, body: Any) -> Answer:
         return 200, {"id": path.replace("/", "."), "type": "VIRTUAL_DATASET"}
