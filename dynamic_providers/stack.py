@@ -42,5 +42,15 @@ class Stack:
             raise ConfigError(f"{PORT_OFFSET_KEY}: {value!r}: expected a whole number") from None
 
     def url(self, service: str) -> str:
-        """`http://host:port` of a service of endpoints.PORTS."""
-        return endpoints.url(service, self.port_offset)
+        """Root address of a service: `<service>:url` of the configuration for one that the
+        stack does not run itself, else `http://host:port` of endpoints.PORTS."""
+        foreign = self.config.get(f"{service}:url")
+        return str(foreign).rstrip("/") if foreign else endpoints.url(service, self.port_offset)
+
+    def login(self, service: str, user: str, credential: str) -> tuple[str, str]:
+        """User and secret of a service: `<service>:user` and `<service>:password` of the
+        configuration, else `user` with the derived credential. Raises ConfigError."""
+        return (
+            str(self.config.get(f"{service}:user") or user),
+            str(self.config.get(f"{service}:password") or self.credential(credential)),
+        )

@@ -17,7 +17,7 @@ from dynamic_providers.airbyte import (
     tag,
     workspace,
 )
-from dynamic_providers.airbyte.client import SECRET_NAME, AirbyteClient
+from dynamic_providers.airbyte.client import CLIENT_ID, SECRET_NAME, AirbyteClient
 from dynamic_providers.handler import Handler
 from dynamic_providers.stack import Stack
 
@@ -25,7 +25,8 @@ from dynamic_providers.stack import Stack
 class AirbyteProvider(HandlerProvider):
     @staticmethod
     def connect(stack: Stack) -> AirbyteClient:
-        return AirbyteClient(stack.url("airbyte"), stack.credential(SECRET_NAME))
+        user, secret = stack.login("airbyte", CLIENT_ID, SECRET_NAME)
+        return AirbyteClient(stack.url("airbyte"), secret, client_id=user)
 
 
 class WorkspaceProvider(AirbyteProvider):

@@ -25,7 +25,7 @@ from dynamic_providers.dremio import (
     view,
     wiki,
 )
-from dynamic_providers.dremio.client import SECRET_NAME, DremioClient
+from dynamic_providers.dremio.client import ADMIN, SECRET_NAME, DremioClient
 from dynamic_providers.handler import Handler
 from dynamic_providers.stack import Stack
 
@@ -36,7 +36,8 @@ Objects = pulumi.Input[Sequence[pulumi.Input[str | Mapping[str, Any]]]]
 class DremioProvider(HandlerProvider):
     @staticmethod
     def connect(stack: Stack) -> DremioClient:
-        return DremioClient(stack.url("dremio"), stack.credential(SECRET_NAME))
+        user, secret = stack.login("dremio", ADMIN, SECRET_NAME)
+        return DremioClient(stack.url("dremio"), secret, user=user)
 
 
 class FirstUserProvider(DremioProvider):

@@ -28,13 +28,14 @@ from dynamic_providers.superset import (
     row_level_security,
     user,
 )
-from dynamic_providers.superset.client import SECRET_NAME, SupersetClient
+from dynamic_providers.superset.client import ADMIN, SECRET_NAME, SupersetClient
 
 
 class SupersetProvider(HandlerProvider):
     @staticmethod
     def connect(stack: Stack) -> SupersetClient:
-        return SupersetClient(stack.url("superset"), stack.credential(SECRET_NAME))
+        user, secret = stack.login("superset", ADMIN, SECRET_NAME)
+        return SupersetClient(stack.url("superset"), secret, user=user)
 
 
 class DatabaseProvider(SupersetProvider):
