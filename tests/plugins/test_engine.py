@@ -92,6 +92,7 @@ def test_the_official_sdks_work_unchanged(
         }
     )
     stack.run("config", "set", "--secret", "minio:minioPassword", given=minio_server.password)
+    others = {bucket.name for bucket in connected("minio").s3("list_buckets")}
     printed = stack.run("up", "--yes")
     try:
         stack.run("preview", "--expect-no-changes")
@@ -108,7 +109,7 @@ def test_the_official_sdks_work_unchanged(
         stack.run("destroy", "--yes")
     assert not connected("postgresql").has_database("app")
     assert connected("elasticstack").send("GET", "/_index_template/logs") is None
-    assert connected("minio").s3("list_buckets") == []
+    assert {bucket.name for bucket in connected("minio").s3("list_buckets")} == others
 
 
 def _drift(stack: Stack, connected) -> None:
