@@ -18,7 +18,7 @@ from adoption.flows import flow_of
 from adoption.listing import CONFIG_NAMESPACE, Listing
 from adoption.source_text import source_text
 from dynamic_providers.airbyte.client import CLIENT_ID, AirbyteClient
-from dynamic_providers.api import ApiError
+from dynamic_providers.api import NO_JSON, ApiError
 from dynamic_providers.dremio.client import ADMIN as DREMIO_ADMIN
 from dynamic_providers.dremio.client import DremioClient
 from dynamic_providers.superset.client import ADMIN as SUPERSET_ADMIN
@@ -140,6 +140,11 @@ def _explained(service: str, address: str, user: str, error: ApiError) -> str:
         )
     if error.status == 404:
         return f"{address} is not {service}, or of a version without this call: {error}"
+    if error.message == NO_JSON:
+        return (
+            f"{address} does not answer as {service} does ({NO_JSON}): see that the URL is the "
+            "one of its REST API"
+        )
     return str(error)
 
 

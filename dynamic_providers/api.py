@@ -16,6 +16,7 @@ RETRIED = frozenset({429, 502, 503, 504})
 # After these, a POST may have done its work: sent again it could make a second object.
 UNDECIDED = frozenset({0, 409, 502, 504})
 REDACTED = "[secret]"
+NO_JSON = "the answer to the log-in is not JSON"
 
 T = TypeVar("T")
 
@@ -165,9 +166,11 @@ class ApiClient:
             error = ApiError(self.service, method, path, 0, text)
             unsent = isinstance(fault, httpx.ConnectError | httpx.ConnectTimeout)
             raise _transient(error, repeatable=unsent or method != "POST") from None
-        except json.JSONDecodeError:  # of a log-in, so the call itself was not done
-            text = "the answer to the log-in is not JSON"
-            raise _Transient(ApiError(self.service, method, path, 0, text), 0.0) from None
+        except json.JSONDecodeError as fault:  # of a log-in, so the call itself was not done
+            error = ApiError(self.service, method, path, 0, NO_JSON)
+            # What begins as JSON was cut off and may come whole; a page will stay a page.
+            cut_off = fault.doc.lstrip().startswith(("{", "["))
+            raise (_Transient(error, 0.0) if cut_off else error) from None
         if answer.is_success:
             try:
                 return answer.json() if answer.content.strip() else {}
