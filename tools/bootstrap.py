@@ -1,7 +1,7 @@
 """Installs what is missing, in parallel, so that an interrupted run goes on where it stopped.
 
 A step is done when its stamp holds its key (of its own inputs and of the steps that it needs) and
-its outputs exist. `python -m tools.bootstrap [--list]`.
+its outputs exist. `python -m tools.bootstrap [--list] [--tests]`.
 """
 
 import argparse
@@ -227,10 +227,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Installs everything; the exit code."""
     parser = argparse.ArgumentParser(prog="python -m tools.bootstrap", description=__doc__)
     parser.add_argument("--list", action="store_true", help="show the steps and their state")
+    parser.add_argument("--tests", action="store_true", help="also what only the tests need")
     arguments = parser.parse_args(argv)
     console = Console()
     paths = Paths.find()
-    steps = all_steps(paths)
+    steps = all_steps(paths, tests=arguments.tests)
     if arguments.list:
         todo = {step.name for step in pending(paths, steps)}
         for step in steps:
@@ -245,11 +246,15 @@ def main(argv: Sequence[str] | None = None) -> int:
             return EXIT_INTERRUPTED
 
 
-def all_steps(paths: Paths) -> list[Step]:
-    """The engine's and the services' steps, long ones first."""
-    from tools.steps import services
+def all_steps(paths: Paths, *, tests: bool) -> list[Step]:
+    """The engine's and the services' steps, and those of the tests, long ones first."""
+    from tools.steps import kubernetes, services
 
-    return [*engine.steps(paths), *services.steps(paths)]
+    return [
+        *engine.steps(paths),
+        *services.steps(paths),
+        *(kubernetes.steps(paths) if tests else ()),
+    ]
 
 
 def _install(paths: Paths, steps: Sequence[Step], console: Console) -> int:

@@ -175,7 +175,7 @@ def lint() -> None:
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def test(context: typer.Context) -> None:
     """Install what tests need, lint, and run the tests; further arguments go to pytest."""
-    _bootstrap()
+    _bootstrap("--tests")
     lint()
     _check("pytest", *context.args)
 
@@ -192,10 +192,10 @@ def _stack(name: str) -> Stack:
     return Stack(name=name, paths=Paths.find())
 
 
-def _bootstrap() -> None:
+def _bootstrap(*options: str) -> None:
     from tools.bootstrap import main
 
-    if code := main([]):
+    if code := main(options):
         raise typer.Exit(code)
 
 

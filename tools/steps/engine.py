@@ -12,12 +12,12 @@ import shlex
 import shutil
 import subprocess
 import tarfile
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
-from tools import preflight, vendor
+from tools import golang, vendor
 from tools.paths import OFFICIAL_PLUGINS_MARK, Paths, engine_environment
 from tools.step import Log, Step, StepError, copy_executable, digest
 
@@ -37,10 +37,8 @@ MINIO_PROGRAMS = ("minio", "mc")
 # published as source only, so there is no vendor's download to prefer.
 MINIO_OLDEST = "2025-10-15"
 PROVIDERS = ("minio", "postgresql", "elasticstack")  # those that plugins/ has a stand-in for
-BUILD_TIMEOUT_S = 3600.0
 PLUGIN_TIMEOUT_S = 300.0
 SDK_MODULE = "github.com/pulumi/pulumi/sdk/v3"
-GO_HINT = "check that the Go module proxy can be reached (go env GOPROXY), then try again"
 
 
 def steps(paths: Paths) -> list[Step]:
@@ -54,7 +52,7 @@ def steps(paths: Paths) -> list[Step]:
             outputs=tuple(paths.bin / name for name in CLI_FILES),
             heavy=True,
             doing="installing; a build takes 4 minutes the first time",
-            hint=GO_HINT,
+            hint=golang.HINT,
         ),
         Step(
             name=MINIO,
@@ -63,7 +61,7 @@ def steps(paths: Paths) -> list[Step]:
             outputs=tuple(paths.bin / name for name in MINIO_PROGRAMS),
             heavy=True,
             doing="installing; a build takes 3 minutes the first time",
-            hint=GO_HINT,
+            hint=golang.HINT,
         ),
         Step(
             name=PLUGINS,
@@ -152,13 +150,13 @@ def _download_cli(draft: Path, log: Log) -> None:
 
 def _build_cli(source: Path, draft: Path, log: Log) -> None:
     version = cli_version()
-    pinned = _module_version(source, SDK_MODULE)
+    pinned = golang.pinned(source, SDK_MODULE)
     if pinned != f"v{version}":
         raise StepError(
             f"tools/engine/go.mod pins {pinned}, the Python SDK is {version}",
             "change pulumi in pyproject.toml and tools/engine/go.mod together",
         )
-    _go_build(
+    golang.build(
         source,
         draft,
         ["github.com/pulumi/pulumi/pkg/v3/cmd/pulumi", "./pulumi-language-python"],
@@ -166,7 +164,8 @@ def _build_cli(source: Path, draft: Path, log: Log) -> None:
         tags="osusergo,grpcnotrace",
         ldflags=f"-s -w -X {SDK_MODULE}/go/common/version.Version=v{version}",
     )
-    sdk = Path(_go(["list", "-m", "-f", "{{.Dir}}", SDK_MODULE], source, log).splitlines()[-1])
+    listed = golang.run(["list", "-m", "-f", "{{.Dir}}", SDK_MODULE], source, log)
+    sdk = Path(listed.splitlines()[-1])
     for part in (
         "python/cmd/pulumi-language-python-exec",
         "python/dist/pulumi-resource-pulumi-python",
@@ -182,7 +181,7 @@ def _install_minio(paths: Paths, source: Path, log: Log) -> None:
                 copy_executable(program, draft / program.name)
         else:
             log.say("building from Go modules: MinIO is published as source only")
-            _go_build(
+            golang.build(
                 source,
                 draft,
                 [f"github.com/minio/{name}" for name in MINIO_PROGRAMS],
@@ -287,46 +286,6 @@ def _install_own(paths: Paths, provider: _Provider, log: Log) -> None:
             f'exec {python} -P -m plugins.{provider.name} "$@"\n'
         )
         launcher.chmod(0o755)
-
-
-def _go_build(
-    source: Path, target: Path, packages: Sequence[str], log: Log, *, ldflags: str, tags: str = ""
-) -> None:
-    _go(
-        [
-            "build",
-            "-trimpath",
-            "-tags",
-            tags,
-            "-ldflags",
-            ldflags,
-            "-o",
-            f"{target}{os.sep}",
-            *packages,
-        ],
-        source,
-        log,
-    )
-
-
-def _go(arguments: Sequence[str], source: Path, log: Log) -> str:
-    go = preflight.find_go()
-    if go is None:
-        raise StepError("go is missing", preflight.PROGRAMS["go"].next_step)
-    environment = {
-        "CGO_ENABLED": "0",
-        "GOTOOLCHAIN": "local",  # never a download of another compiler
-        "GOFLAGS": "-mod=readonly -buildvcs=false",  # go.sum decides, not the time of the build
-        "GOWORK": "off",
-        # Not in the checksum database's mirror. go.sum pins them all the same.
-        "GONOSUMDB": "github.com/minio/minio,github.com/minio/mc",
-    }
-    return log.run([go, *arguments], cwd=source, env=environment, timeout_s=BUILD_TIMEOUT_S)
-
-
-def _module_version(source: Path, module: str) -> str:
-    match = re.search(rf"{re.escape(module)} (v\S+)", (source / "go.mod").read_text())
-    return match[1] if match else "no version"
 
 
 def _foreign_path(paths: Paths) -> str:
