@@ -15,6 +15,7 @@ from typing import Annotated, NoReturn
 import typer
 from rich.console import Console
 
+from dynamic_providers.local import core_dumps
 from tools.paths import Paths, engine_environment
 from tools.stack import Stack, StackError
 
@@ -43,12 +44,20 @@ def bootstrap() -> None:
 
 
 @app.command()
-def up(stack: StackName = "local") -> None:
+def up(
+    stack: StackName = "local",
+    secrets_provider: Annotated[
+        str | None,
+        typer.Option(help="What encrypts the secrets of a new stack: passphrase or a key's URL."),
+    ] = None,
+) -> None:
     """Install what is missing, deploy the stack, run the pipeline, and say where to look."""
-    _bootstrap()
     target = _stack(stack)
     with _clear_errors():
-        target.create()
+        target.secrets_provider(secrets_provider)  # a wrong one, before minutes of work
+    _bootstrap()
+    with _clear_errors():
+        target.create(secrets_provider)
         target.revive()
         if target.pulumi("up", "--yes", "--skip-preview"):
             raise StackError(
@@ -265,4 +274,5 @@ def _fail(message: str) -> NoReturn:
 
 
 if __name__ == "__main__":
+    core_dumps.forbid()
     app(prog_name="bin/dataflow")

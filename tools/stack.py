@@ -1,11 +1,13 @@
 """A stack of this checkout: its configuration, its secrets, and pulumi commands on it."""
 
 import json
+import re
 import secrets
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -17,6 +19,9 @@ from settings import NAMESPACE, SettingsError, parse
 from tools.paths import Paths, engine_environment
 
 SEED_BYTES = 32
+PASSPHRASE = "passphrase"  # noqa: S105 - the name of a provider
+# https://www.pulumi.com/docs/iac/concepts/secrets/#available-encryption-providers
+SECRETS_PROVIDER = re.compile(rf"{PASSPHRASE}|(awskms|azurekeyvault|gcpkms|hashivault)://.+")
 
 
 class StackError(Exception):
@@ -43,18 +48,40 @@ class Stack:
         stacks = self.paths.state / ".pulumi" / "stacks" / "dataflow"
         return (stacks / f"{self.name}.json").exists()
 
-    def create(self) -> None:
+    def create(self, secrets_provider: str | None = None) -> None:
         """The stack and its generated secret; does nothing when they are there.
 
+        secrets_provider: what encrypts its secrets, `passphrase` or the URL of a key; None for
+            what the settings file names, else the passphrase.
         Raises StackError for wrong settings before anything is made.
         """
         self._check_settings()
+        provider = self.secrets_provider(secrets_provider)
         if not self.exists:
-            self._require("stack", "init", "--secrets-provider", "passphrase")
+            # Said even if the file says it: the engine would overwrite that with its default.
+            self._require("stack", "init", "--secrets-provider", provider)
         if SEED_KEY not in self.configuration():
             # By standard input: arguments can be read by every process of the machine.
             seed = secrets.token_urlsafe(SEED_BYTES)
             self._require("config", "set", "--secret", SEED_KEY, stdin=seed)
+
+    def secrets_provider(self, wanted: str | None) -> str:
+        """`wanted`, else what the settings file names, else the passphrase. Raises StackError for
+        one that is unknown, or not the one that the stack has."""
+        recorded = str(_yaml(self.config_file).get("secretsprovider") or PASSPHRASE)
+        provider = wanted or recorded
+        if not SECRETS_PROVIDER.fullmatch(provider):
+            raise StackError(
+                f"secrets provider {provider!r}: expected {PASSPHRASE}, awskms://KEY, "
+                "azurekeyvault://KEY, gcpkms://KEY or hashivault://KEY"
+            )
+        if self.exists and provider != recorded:
+            raise StackError(
+                f"secrets provider {provider!r}: stack {self.name!r} has {recorded!r}: change it "
+                f"with bin/dataflow pulumi stack change-secrets-provider --stack {self.name} "
+                f"'{provider}'"
+            )
+        return provider
 
     def require(self) -> None:
         """Raises StackError unless the stack has been created."""
@@ -117,9 +144,7 @@ class Stack:
 
     def configuration(self) -> dict[str, object]:
         """dict key -> value as the stack's settings file has it: secrets stay encrypted."""
-        if not self.config_file.exists():
-            return {}
-        return dict((yaml.safe_load(self.config_file.read_text()) or {}).get("config") or {})
+        return dict(_yaml(self.config_file).get("config") or {})
 
     def _check_settings(self) -> None:
         schema = yaml.safe_load((self.paths.root / "Pulumi.yaml").read_text())["config"]
@@ -139,6 +164,11 @@ class Stack:
     def _require(self, *arguments: str, stdin: str | None = None) -> None:
         if self.pulumi(*arguments, stdin=stdin):
             raise StackError(f"pulumi {' '.join(arguments[:2])} failed, see above")
+
+
+def _yaml(path: Path) -> Mapping[str, Any]:
+    """Empty for a file that does not exist."""
+    return (yaml.safe_load(path.read_text()) or {}) if path.exists() else {}
 
 
 def _as_text(config: Mapping[str, object]) -> dict[str, str]:

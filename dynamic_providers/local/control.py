@@ -19,7 +19,7 @@ from typing import Any
 from supervisor.xmlrpc import Faults  # type: ignore[import-untyped]
 
 from dynamic_providers.handler import InputError
-from dynamic_providers.local import proc
+from dynamic_providers.local import core_dumps, proc
 from dynamic_providers.local.account import PATH
 
 CALL_TIMEOUT_S = 10.0
@@ -156,6 +156,7 @@ class Control:
     def start_daemon(self) -> None:
         """Starts a supervisord in a session of its own and returns when it answers."""
         self._make_socket_folder()
+        core_dumps.forbid()
         started = subprocess.run(  # noqa: S603
             # -I: neither the folder nor the environment of the caller decide what is imported.
             [sys.executable, "-I", "-m", "supervisor.supervisord", "-c", str(self.config)],

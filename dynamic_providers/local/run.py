@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from dynamic_providers.local import proc
+from dynamic_providers.local import core_dumps, proc
 from dynamic_providers.local.account import Account
 
 STOP_S = 5.0  # between SIGTERM and SIGKILL
@@ -34,6 +34,7 @@ def run(
     """The exit status (negative: the signal). `log` is written anew, nothing of the program
     outlives the call. Raises ProgramError if it cannot start or is still running at the end of
     the time."""
+    core_dumps.forbid()
     with log.open("wb") as output:
         try:
             child = subprocess.Popen(  # noqa: S603

@@ -1,135 +1,19 @@
-"""The whole platform by the real engine: up, use it as the specification does, drift, destroy.
-
-One stack serves all tests of this module, in their order: each deploys nothing but what it
-changes itself, and leaves the stack as it found it.
-"""
+"""The whole platform by the real engine: use it as the specification does, drift, change."""
 
 import json
-import os
-import random
 import re
-import socket
 import subprocess
 import time
-from collections.abc import Iterator
-from pathlib import Path
 
 import httpx
 import pytest
 from minio import Minio
-from pyarrow import flight
 
-from dynamic_providers.credentials import derive
-from dynamic_providers.endpoints import HOST, PORTS, port
+from dynamic_providers.endpoints import HOST, port
 from flow.commerce import FLOW
-from tools.paths import Paths, engine_environment
-from tools.stack import Stack
+from tests.support.deployed import ORDERS, Deployed, flight_rows
 
 pytestmark = [pytest.mark.engine, pytest.mark.service, pytest.mark.timeout(1800)]
-
-ORDERS = 2000
-CREDENTIALS = (
-    "airbyte-client",
-    "dremio-admin",
-    "elasticsearch-airbyte-logs",
-    "elasticsearch-superuser",
-    "minio-airbyte",
-    "minio-dremio",
-    "minio-root",
-    "postgres-airbyte",
-    "postgres-airbyte_reader",
-    "postgres-pipeline",
-    "postgres-shop",
-    "postgres-superset",
-    "postgres-superuser",
-    "superset-admin",
-    "superset-secret-key",
-)
-
-
-class Deployed:
-    """A deployed stack and how tests talk to it."""
-
-    def __init__(self, stack: Stack, offset: int) -> None:
-        self.stack = stack
-        self.offset = offset
-        self.seed = stack.answer("config", "get", "dataflow:seed").strip()
-        self.output = ""  # everything that pulumi printed
-
-    def pulumi(self, *arguments: str, expect: int = 0) -> str:
-        done = subprocess.run(
-            [self.stack.paths.bin / "pulumi", *arguments, "--stack", self.stack.name],
-            cwd=self.stack.paths.root,
-            env=engine_environment(self.stack.paths),
-            capture_output=True,
-            text=True,
-        )
-        self.output += done.stdout + done.stderr
-        assert done.returncode == expect, f"pulumi {arguments}:\n{done.stdout}\n{done.stderr}"
-        return done.stdout
-
-    def up(self) -> None:
-        self.pulumi("up", "--yes", "--skip-preview")
-
-    def changes(self) -> dict[str, list[str]]:
-        """dict name of a resource that a preview would change -> its changed properties."""
-        steps = json.loads(self.pulumi("preview", "--json"))["steps"]
-        return {
-            step["urn"].rpartition("::")[2]: sorted(step.get("detailedDiff") or {step["op"]: 0})
-            for step in steps
-            if step["op"] != "same" and "dataflow:" not in step["urn"].rpartition("$")[2]
-        }
-
-    def password(self, credential: str) -> str:
-        return derive(self.seed, credential)
-
-    def url(self, service: str) -> str:
-        return f"http://{HOST}:{port(service, self.offset)}"
-
-
-def free_offset() -> int:
-    """A port offset at which every port of a stack is free."""
-    for _ in range(100):
-        offset = random.randrange(1000, 20000, 10)
-        if all(_is_free(port(service, offset)) for service in PORTS):
-            return offset
-    raise AssertionError("no free port offset")
-
-
-def _is_free(number: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex((HOST, number)) != 0
-
-
-@pytest.fixture(scope="module")
-def deployed() -> Iterator[Deployed]:
-    paths = Paths.find()
-    if not (paths.bin / "pulumi").exists():
-        pytest.skip("the engine is not installed: run bin/dataflow bootstrap")
-    stack = Stack(name=f"test-{os.getpid()}", paths=paths)
-    offset = free_offset()
-    try:
-        stack.create()
-        stack.answer("config", "set", "portOffset", str(offset))
-        stack.answer("config", "set", "shopOrders", str(ORDERS))
-        deployed = Deployed(stack, offset)
-        deployed.up()
-        yield deployed
-    finally:
-        if stack.exists:
-            stack.pulumi("destroy", "--yes", "--skip-preview")
-            stack.answer("stack", "rm", "--yes", "--force")
-        stack.config_file.unlink(missing_ok=True)
-
-
-def flight_rows(deployed: Deployed, sql: str) -> list[dict]:
-    """The specification's snippet, "Arrow Flight API", with the token passed on."""
-    client = flight.FlightClient(f"grpc://{HOST}:{port('dremio-flight', deployed.offset)}")
-    token = client.authenticate_basic_token("admin", deployed.password("dremio-admin"))
-    options = flight.FlightCallOptions(headers=[token])
-    descriptor = flight.FlightDescriptor.for_command(sql.encode())
-    info = client.get_flight_info(descriptor, options)
-    return client.do_get(info.endpoints[0].ticket, options).read_all().to_pylist()
 
 
 def test_gold_is_served_through_flight(deployed):
@@ -321,44 +205,3 @@ def test_the_pipeline_runs_again(deployed):
     )
     assert "fct_daily_revenue" in shown.stdout, shown.stdout + shown.stderr
     deployed.output += done.stdout + shown.stdout
-
-
-def test_no_secret_is_readable(deployed):
-    """State, logs, everything printed, and the arguments of every process."""
-    texts = {"pulumi's output": deployed.output}
-    state = deployed.stack.paths.state / ".pulumi"
-    stack_files = [p for p in state.rglob("*") if deployed.stack.name in str(p)]
-    logs = deployed.stack.directory.rglob("*.log*")
-    for path in (*stack_files, *logs, deployed.stack.config_file):
-        if path.is_file():
-            texts[str(path)] = path.read_bytes().decode(errors="replace")
-    for process in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            texts[str(process)] = process.read_bytes().decode(errors="replace")
-        except OSError:
-            continue  # it has ended
-    secrets = {"seed": deployed.seed} | {n: deployed.password(n) for n in CREDENTIALS}
-    leaks = [
-        f"{name} in {place}"
-        for place, text in texts.items()
-        for name, secret in secrets.items()
-        if secret in text
-    ]
-    assert not leaks
-    assert len(stack_files) > 1
-
-
-def test_destroy_leaves_nothing(deployed):
-    deployed.pulumi("destroy", "--yes", "--skip-preview")
-    directory = str(deployed.stack.directory)
-    left = []
-    for process in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            arguments = process.read_bytes().replace(b"\0", b" ").decode(errors="replace")
-        except OSError:
-            continue
-        if directory in arguments:
-            left.append(arguments)
-    assert not left
-    assert all(_is_free(port(service, deployed.offset)) for service in PORTS)
-    assert not deployed.stack.directory.exists()

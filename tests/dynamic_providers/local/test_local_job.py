@@ -55,6 +55,12 @@ def test_lifecycle(spec):
     assert not folder(spec).exists()
 
 
+def test_a_job_may_not_dump_its_memory(spec):
+    spec = job.normalize(spec | {"command": ["/bin/sh", "-c", "ulimit -H -c"]})
+    job.create(None, spec)
+    assert (folder(spec) / "logs/setup.log").read_text() == "0\n"
+
+
 @pytest.mark.parametrize(
     ("change", "again"),
     [

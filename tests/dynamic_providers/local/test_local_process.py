@@ -14,6 +14,7 @@ import pytest
 from dynamic_providers.handler import UNKNOWN, InputError
 from dynamic_providers.local import control, proc, process, supervisor
 from dynamic_providers.local.run import ProgramError
+from tests.support.secret_scan import core_limits
 
 PASSWORD = "s3cr3t-horse-battery"
 
@@ -64,6 +65,16 @@ def test_it_runs_as_the_service_user_with_its_own_folders(stack, server, get, us
     public = (folder(spec) / "config/server.py").stat()
     assert stat.S_IMODE(public.st_mode) == 0o640
     assert (folder(spec) / "data").stat().st_uid == uid
+
+
+def test_a_crash_leaves_no_core_dump(stack, server, wait_until):
+    spec = server(stack, secretFiles={"password": PASSWORD})
+    process.create(None, spec)
+    assert set(core_limits(stack).values()) == {"0 0"}  # hard, so the program cannot raise it
+    first = pid(spec)
+    os.kill(first, signal.SIGABRT)
+    wait_until(lambda: pid(spec) not in (0, first))
+    assert not list((folder(spec) / "data").glob("core*"))
 
 
 def test_secrets_are_in_no_other_file_and_in_no_environment(stack, server):
