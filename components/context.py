@@ -8,10 +8,9 @@ from components.security.credentials import Credentials
 
 @dataclass(frozen=True, kw_only=True)
 class Context:
-    """runtime: runs services and jobs. port_offset: added to every port.
+    """runtime: runs services and jobs.
     keep_data: destroy leaves databases, buckets and indices on disk."""
 
     runtime: Runtime
     credentials: Credentials
-    port_offset: int
     keep_data: bool

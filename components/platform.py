@@ -59,7 +59,6 @@ class Platform(pulumi.ComponentResource):
         context = Context(
             runtime=runtime,
             credentials=Credentials(seed),
-            port_offset=settings.port_offset,
             keep_data=settings.keep_data,
         )
         inside = child_of(self)
@@ -190,13 +189,13 @@ class Platform(pulumi.ComponentResource):
             inside,
         )
         self.outputs = {
-            "airbyteUrl": airbyte.endpoint.url,
-            "dremioUrl": dremio.rest.url,
-            "elasticsearchUrl": search.endpoint.url,
-            "flightUrl": dremio.flight.url,
-            "minioUrl": store.endpoint.url,
-            "postgresUrl": postgres.endpoint.url,
-            "prometheusUrl": metrics.endpoint.url,
-            "supersetUrl": superset.endpoint.url,
+            "airbyteUrl": airbyte.endpoint.published.url,
+            "dremioUrl": dremio.rest.published.url,
+            "elasticsearchUrl": search.endpoint.published.url,
+            "flightUrl": dremio.flight.published.url,
+            "minioUrl": store.endpoint.published.url,
+            "postgresUrl": postgres.endpoint.published.url,
+            "prometheusUrl": metrics.endpoint.published.url,
+            "supersetUrl": superset.endpoint.published.url,
         }
         self.register_outputs(dict(self.outputs))

@@ -13,7 +13,6 @@ from components.context import Context
 from components.runtime.service import Endpoint, Readiness, RunningService, Service
 from components.storage.postgres import Postgres
 from components.storage.search import LOG_WRITER, Search
-from dynamic_providers.endpoints import HOST, port
 
 CLIENT_ID = "dataflow"
 DATABASE = "airbyte"
@@ -46,7 +45,7 @@ class Airbyte(pulumi.ComponentResource):
 def _service(args: AirbyteArgs) -> Service:
     directory = args.context.runtime.directory("airbyte")
     secret = args.context.credentials.secret
-    api_port = port("airbyte", args.context.port_offset)
+    ports = args.context.runtime.ports("airbyte")
     return Service(
         name="airbyte",
         command=args.context.runtime.python(
@@ -58,16 +57,17 @@ def _service(args: AirbyteArgs) -> Service:
             "database-password": secret(f"postgres-{DATABASE}"),
             "logs-password": secret("elasticsearch-airbyte-logs"),
         },
-        ports={"api": api_port},
-        readiness=Readiness(kind="http", url=f"http://{HOST}:{api_port}/api/public/v1/health"),
+        ports=ports,
+        readiness=Readiness(kind="http", port=ports["api"], path="/api/public/v1/health"),
+        connects_to=("elasticsearch", "minio", "postgres"),
     )
 
 
 def _config(args: AirbyteArgs, directory: Path) -> dict[str, object]:
     config = directory / "config"
     return {
-        "host": HOST,
-        "port": port("airbyte", args.context.port_offset),
+        "host": args.context.runtime.bind_host,
+        "port": args.context.runtime.ports("airbyte")["api"],
         "database": {
             "host": args.postgres.endpoint.host,
             "port": args.postgres.endpoint.port,

@@ -74,6 +74,7 @@ def _seed(args: ShopArgs) -> Job:
         secret_files={
             "database-password": args.context.credentials.secret(f"postgres-{DATABASE}")
         },
+        connects_to=("postgres",),
         triggers={"orders": str(args.orders)},
         timeout_s=SEED_TIMEOUT_S,
     )

@@ -8,7 +8,6 @@ import pulumi
 from components.context import Context
 from components.runtime.service import Endpoint, Readiness, Service
 from components.storage.object_store import ObjectStore
-from dynamic_providers.endpoints import HOST, port
 from services.minio import config as minio_config
 from services.prometheus import config as prometheus_config
 from services.prometheus.config import Scrape
@@ -41,7 +40,7 @@ class Metrics(pulumi.ComponentResource):
 def _service(args: MetricsArgs) -> Service:
     runtime = args.context.runtime
     directory = runtime.directory("prometheus")
-    http_port = port("prometheus", args.context.port_offset)
+    ports = runtime.ports("prometheus")
     store = args.object_store.endpoint
     scrapes = [
         Scrape(
@@ -57,15 +56,18 @@ def _service(args: MetricsArgs) -> Service:
     ]
     return Service(
         name="prometheus",
+        program="prometheus",
         command=prometheus_config.command(
             home=runtime.installed("prometheus"),
             config_dir=directory / "config",
             data_dir=directory / "data",
-            port=http_port,
+            host=runtime.bind_host,
+            port=ports["http"],
             retention_days=RETENTION_DAYS,
         ),
         files=prometheus_config.files(scrapes=scrapes, interval_s=SCRAPE_INTERVAL_S),
         secret_files={"minio-token": args.object_store.metrics_token},
-        ports={"http": http_port},
-        readiness=Readiness(kind="http", url=f"http://{HOST}:{http_port}/-/ready"),
+        ports=ports,
+        readiness=Readiness(kind="http", port=ports["http"], path="/-/ready"),
+        connects_to=("minio", *sorted(args.targets)),
     )

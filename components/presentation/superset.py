@@ -7,7 +7,6 @@ import pulumi
 from components.context import Context
 from components.runtime.service import Endpoint, Readiness, RunningService, Service
 from components.storage.postgres import Postgres
-from dynamic_providers.endpoints import HOST, port
 from services.superset import config as superset_config
 
 ADMIN = "admin"
@@ -41,13 +40,15 @@ def _service(args: SupersetArgs) -> Service:
     secret = args.context.credentials.secret
     directory = runtime.directory("superset")
     config, data = directory / "config", directory / "data"
-    http_port = port("superset", args.context.port_offset)
+    ports = runtime.ports("superset")
     return Service(
         name="superset",
+        program="superset",
         command=superset_config.command(runtime.installed("superset")),
         environment=superset_config.environment(config_dir=config, data_dir=data),
         files=superset_config.files(
-            port=http_port,
+            host=runtime.bind_host,
+            port=ports["http"],
             metadata={
                 "host": args.postgres.endpoint.host,
                 "port": args.postgres.endpoint.port,
@@ -65,10 +66,12 @@ def _service(args: SupersetArgs) -> Service:
             "database-password": secret(f"postgres-{DATABASE}"),
             "secret-key": secret("superset-secret-key"),
         },
-        ports={"http": http_port},
+        ports=ports,
         readiness=Readiness(
             kind="http",
-            url=f"http://{HOST}:{http_port}{superset_config.READY_PATH}",
+            port=ports["http"],
+            path=superset_config.READY_PATH,
             timeout_s=FIRST_START_S,
         ),
+        connects_to=("dremio", "postgres"),
     )

@@ -16,7 +16,6 @@ from components.runtime.service import Endpoint, Readiness, RunningService, Serv
 from components.storage.object_store import ObjectStore
 from dynamic_providers.dremio.resources import FirstUser, Source, Space
 from dynamic_providers.dremio.source import minio_config
-from dynamic_providers.endpoints import HOST, port
 from flow.derive import BUCKET, LAKE
 from flow.model import DataFlow, Layer
 
@@ -82,12 +81,11 @@ class Dremio(pulumi.ComponentResource):
 
 def _service(args: DremioArgs) -> Service:
     directory = args.context.runtime.directory("dremio")
-    rest_port = port("dremio", args.context.port_offset)
-    flight_port = port("dremio-flight", args.context.port_offset)
+    ports = args.context.runtime.ports("dremio")
     config = {
-        "host": HOST,
-        "restPort": rest_port,
-        "flightPort": flight_port,
+        "host": args.context.runtime.bind_host,
+        "restPort": ports["rest"],
+        "flightPort": ports["flight"],
         "dataDir": str(directory / "data"),
         "edition": "community",
     }
@@ -97,8 +95,9 @@ def _service(args: DremioArgs) -> Service:
             "embedded.dremio", "--config", str(directory / "config" / "dremio.json")
         ),
         files={"dremio.json": json.dumps(config, indent=2)},
-        ports={"rest": rest_port, "flight": flight_port},
-        readiness=Readiness(kind="tcp", port=flight_port),
+        ports=ports,
+        readiness=Readiness(kind="tcp", port=ports["flight"]),
+        connects_to=("minio",),
     )
 
 

@@ -20,7 +20,6 @@ from components.processing.dremio import ADMIN, Dremio
 from components.runtime.service import Job, Readiness, RunningService, Service
 from components.security.credentials import Credentials
 from components.storage.postgres import Postgres
-from dynamic_providers.endpoints import HOST, port, url
 from flow.derive import dbt_sources, physical_dataset
 from flow.model import DataFlow
 
@@ -59,14 +58,15 @@ class Pipeline(pulumi.ComponentResource):
 
 
 def _service(args: PipelineArgs) -> Service:
-    metrics_port = port("pipeline", args.context.port_offset)
+    ports = args.context.runtime.ports("pipeline")
     return Service(
         name="pipeline",
         command=_command(args, "pipeline", "serve"),
         files=_files(args, "pipeline"),
         secret_files=_secret_files(args.context.credentials),
-        ports={"metrics": metrics_port},
-        readiness=Readiness(kind="http", url=f"http://{HOST}:{metrics_port}/health"),
+        ports=ports,
+        readiness=Readiness(kind="http", port=ports["metrics"], path="/health"),
+        connects_to=("airbyte", "dremio", "postgres", "superset"),
     )
 
 
@@ -76,6 +76,7 @@ def _first_build(args: PipelineArgs) -> Job:
         command=_command(args, "dbt-build", "build"),
         files=_files(args, "dbt-build"),
         secret_files=_secret_files(args.context.credentials),
+        connects_to=("airbyte", "dremio", "postgres", "superset"),
         triggers={"dbtProject": project_digest(DBT_PROJECT)},
         timeout_s=BUILD_TIMEOUT_S,
     )
@@ -120,8 +121,8 @@ def _config(args: PipelineArgs, directory: Path) -> dict[str, Any]:
     schedules = [source.schedule for source in flow.sources if source.schedule]
     return {
         "stack": pulumi.get_stack(),
-        "host": HOST,
-        "port": port("pipeline", args.context.port_offset),
+        "host": args.context.runtime.bind_host,
+        "port": args.context.runtime.ports("pipeline")["metrics"],
         "airbyte": {
             "url": args.airbyte.endpoint.url,
             "clientId": CLIENT_ID,
@@ -139,7 +140,7 @@ def _config(args: PipelineArgs, directory: Path) -> dict[str, Any]:
         },
         "dbt": {
             "executable": str(args.context.runtime.installed("dbt") / "bin" / "dbt"),
-            "projectDir": str(DBT_PROJECT),
+            "projectDir": str(args.context.runtime.project / DBT_PROJECT.name),
             "sourcesDir": str(config / "dbt-sources"),
             "workDir": str(directory / "data"),
         },
@@ -151,7 +152,7 @@ def _config(args: PipelineArgs, directory: Path) -> dict[str, Any]:
             "passwordFile": str(config / "database-password"),
         },
         "superset": {
-            "url": url("superset", args.context.port_offset),
+            "url": args.context.runtime.endpoint("superset", "http").url,
             "username": SUPERSET_USER,
             "passwordFile": str(config / "superset-password"),
             "dashboards": [dashboard.slug for dashboard in flow.dashboards],

@@ -14,5 +14,6 @@ def runtime_for(settings: Settings) -> Runtime:
         "runtime",
         stack_dir=Paths.find().stack_dir(settings.stack),
         user=service_user(),
+        port_offset=settings.port_offset,
         keep_data=settings.keep_data,
     )

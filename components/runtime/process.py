@@ -1,6 +1,6 @@
 """Services as supervised processes of this machine."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +8,16 @@ import pulumi
 
 from components.options import child_of
 from components.runtime import service as described
-from components.runtime.service import HTTP, SCHEMES, Endpoint, Readiness, RunningService, Service
+from components.runtime.catalog import place
+from components.runtime.service import (
+    HTTP,
+    SCHEMES,
+    Address,
+    Endpoint,
+    Readiness,
+    RunningService,
+    Service,
+)
 from dynamic_providers.endpoints import HOST
 from dynamic_providers.local import resources as local
 from services.init import Init
@@ -22,8 +31,12 @@ class ProcessRuntime(pulumi.ComponentResource):
 
     stack_dir: absolute; the user must be able to enter it.
     user: whom services run as, "" for the one that runs Pulumi.
+    port_offset: added to every port.
     keep_data: destroy leaves data and logs of services on disk.
     """
+
+    bind_host = HOST
+    clients = f"{HOST}/32"
 
     def __init__(
         self,
@@ -31,15 +44,18 @@ class ProcessRuntime(pulumi.ComponentResource):
         *,
         stack_dir: Path,
         user: str,
+        port_offset: int,
         keep_data: bool,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__("dataflow:runtime:ProcessRuntime", name, None, opts)
         self._stack_dir = stack_dir
         self._user = user
+        self._port_offset = port_offset
         self._keep_data = keep_data
         self._paths = Paths.find()
-        self._started: dict[str, pulumi.Resource] = {}
+        self.project = self._paths.root
+        self._names: set[str] = set()
         self._supervisor = local.Supervisor(
             f"{name}-supervisor",
             stack_dir=str(stack_dir),
@@ -47,6 +63,15 @@ class ProcessRuntime(pulumi.ComponentResource):
             opts=child_of(self),
         )
         self.register_outputs({"stackDir": str(stack_dir)})
+
+    def ports(self, service: str) -> Mapping[str, int]:
+        return {label: port + self._port_offset for label, port in place(service).ports.items()}
+
+    def endpoint(self, service: str, port: str) -> Endpoint:
+        return _endpoint(port, self.ports(service)[port])
+
+    def probe(self, program: str, *arguments: str) -> tuple[str, ...]:
+        return self.python(f"services.{program}.ready", *arguments)
 
     def directory(self, name: str) -> Path:
         return self._stack_dir / "services" / name
@@ -77,9 +102,9 @@ class ProcessRuntime(pulumi.ComponentResource):
         depends_on: Sequence[pulumi.Resource] = (),
     ) -> RunningService:
         self._require_new(service.name)
-        needs = [*depends_on, *(self._connection(service, other) for other in service.connects_to)]
-        resource = _ServiceComponent(service, self._props(service), parent, self._after(needs))
-        self._started[service.name] = resource
+        resource = _ServiceComponent(
+            service, self._props(service), parent, self._after(depends_on)
+        )
         return RunningService(resource=resource, endpoints=_endpoints(service))
 
     def job(
@@ -90,22 +115,12 @@ class ProcessRuntime(pulumi.ComponentResource):
         depends_on: Sequence[pulumi.Resource] = (),
     ) -> pulumi.Resource:
         self._require_new(job.name)
-        resource = _JobComponent(job, self._common(job), parent, self._after(depends_on))
-        self._started[job.name] = resource
-        return resource
+        return _JobComponent(job, self._common(job), parent, self._after(depends_on))
 
     def _require_new(self, name: str) -> None:
-        if name in self._started:
+        if name in self._names:
             raise ValueError(f"service or job {name!r}: the name is used twice")
-
-    def _connection(self, service: Service, other: str) -> pulumi.Resource:
-        if other not in self._started:
-            known = ", ".join(sorted(self._started)) or "none"
-            raise ValueError(
-                f"service {service.name!r}: connects_to {other!r}: expected a service declared "
-                f"before it: {known}"
-            )
-        return self._started[other]
+        self._names.add(name)
 
     def _after(self, others: Sequence[pulumi.Resource]) -> list[pulumi.Resource]:
         return [self._supervisor, *others]
@@ -172,10 +187,17 @@ class _JobComponent(pulumi.ComponentResource):
 
 
 def _endpoints(service: Service) -> dict[str, Endpoint]:
-    return {
-        label: Endpoint(host=HOST, port=port, scheme=SCHEMES.get(label, HTTP))
-        for label, port in service.ports.items()
-    }
+    return {label: _endpoint(label, port) for label, port in service.ports.items()}
+
+
+def _endpoint(label: str, port: int) -> Endpoint:
+    scheme = SCHEMES.get(label, HTTP)
+    return Endpoint(
+        host=HOST,
+        port=port,
+        scheme=scheme,
+        published=Address(host=HOST, port=port, scheme=scheme),
+    )
 
 
 def _init(step: Init, service: str, directory: Path) -> dict[str, Any]:
@@ -198,7 +220,10 @@ def _readiness(readiness: Readiness | None) -> dict[str, Any]:
     if readiness is None:
         return {}
     wanted: dict[str, dict[str, Any]] = {
-        "http": {"url": readiness.url, "statusCodes": list(readiness.status_codes)},
+        "http": {
+            "url": f"http://{HOST}:{readiness.port}{readiness.path}",
+            "statusCodes": list(readiness.status_codes),
+        },
         "tcp": {"port": readiness.port},
         "command": {"command": list(readiness.command)},
     }

@@ -16,6 +16,8 @@ NAME = re.compile(r"[a-z][a-z0-9-]{0,39}")
 SCHEMES: Mapping[str, str] = {"flight": "grpc", "sql": "postgresql", "transport": "tcp"}
 HTTP = "http"
 
+PROJECT = "dataflow"  # the program whose modules are this project's
+
 Texts = Mapping[str, pulumi.Input[str]]
 
 
@@ -24,24 +26,26 @@ class Readiness:
     """When a service counts as started: an HTTP answer, an open TCP port, or a command that
     succeeds.
 
-    kind: http (url, status_codes), tcp (port) or command (command).
+    kind: http (port, path, status_codes), tcp (port) or command (command). Where the service
+        is asked is the runtime's to say; a command runs where the service does.
     timeout_s: seconds until the start counts as failed.
     """
 
     kind: str
-    url: str = ""
     port: int = 0
+    path: str = ""
     command: tuple[str, ...] = ()
     status_codes: tuple[int, ...] = (200,)
     timeout_s: int = 60
 
     def __post_init__(self) -> None:
-        given = {"http": self.url, "tcp": self.port, "command": self.command}
-        if self.kind not in given:
-            raise ValueError(f"readiness: kind {self.kind!r}: expected one of {', '.join(given)}")
-        if [kind for kind, value in given.items() if value] != [self.kind]:
-            wanted = {"http": "url", "tcp": "port", "command": "command"}[self.kind]
-            raise ValueError(f"readiness: kind {self.kind!r}: expected a {wanted} and no other")
+        fields = {"http": ("port", "path"), "tcp": ("port",), "command": ("command",)}
+        if self.kind not in fields:
+            raise ValueError(f"readiness: kind {self.kind!r}: expected one of {', '.join(fields)}")
+        given = tuple(name for name in ("port", "path", "command") if getattr(self, name))
+        if given != fields[self.kind]:
+            wanted = " and ".join(fields[self.kind])
+            raise ValueError(f"readiness: kind {self.kind!r}: expected {wanted}, and no other")
         if self.timeout_s < 1:
             raise ValueError(
                 f"readiness: timeout_s {self.timeout_s!r}: expected 1 or more seconds"
@@ -52,18 +56,21 @@ class Readiness:
 class Service:
     """A program that is kept running.
 
-    command: program and arguments; it stays in the foreground.
+    program: which one, as `Runtime.installed` names it; PROJECT for modules of this project.
+    command: its path and arguments; it stays in the foreground.
     environment: variables, never secrets.
     files, secret_files: path below `Runtime.directory(name)/config` -> content. A change
         restarts the service. Secret files are readable by it alone.
     init: commands before the first start.
-    ports: name -> port; SCHEMES tells what each speaks.
-    connects_to: names of services that must be ready before it.
+    ports: name -> port that it listens on; SCHEMES tells what each speaks.
+    connects_to: names of services that it opens connections to, started before it or not: the
+        edges of the data flow, and all that its network lets through.
     stop_timeout_s: seconds from the stop signal to SIGKILL.
     """
 
     name: str
     command: tuple[str, ...]
+    program: str = PROJECT
     environment: Texts = field(default_factory=dict)
     files: Texts = field(default_factory=dict)
     secret_files: Texts = field(default_factory=dict)
@@ -105,6 +112,7 @@ class Job:
     files: Texts = field(default_factory=dict)
     secret_files: Texts = field(default_factory=dict)
     triggers: Texts = field(default_factory=dict)
+    connects_to: tuple[str, ...] = ()
     timeout_s: int = 600
 
     def __post_init__(self) -> None:
@@ -129,9 +137,7 @@ def _check_program(program: Service | Job) -> None:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Endpoint:
-    """Where clients reach one port of a service."""
-
+class Address:
     host: str
     port: int
     scheme: str = HTTP
@@ -139,6 +145,16 @@ class Endpoint:
     @property
     def url(self) -> str:
         return f"{self.scheme}://{self.host}:{self.port}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Endpoint(Address):
+    """Where other services reach one port of a service.
+
+    published: where the machine that runs Pulumi reaches it, and the users of the stack.
+    """
+
+    published: Address
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,7 +166,26 @@ class RunningService:
 
 
 class Runtime(Protocol):
-    """Runs services and jobs in one environment."""
+    """Runs services and jobs in one environment.
+
+    bind_host: the address that services listen on.
+    clients: who may connect to them, as a network in CIDR notation or `all`.
+    project: the root of this project as its modules see it.
+    """
+
+    bind_host: str
+    clients: str
+    project: Path
+
+    def ports(self, service: str) -> Mapping[str, int]:
+        """name -> port that a service of the catalog listens on."""
+
+    def endpoint(self, service: str, port: str) -> Endpoint:
+        """Where a service of the catalog is reached, started or not."""
+
+    def probe(self, program: str, *arguments: str) -> tuple[str, ...]:
+        """The command that succeeds once a program, running beside it, is ready: `postgresql`
+        PORT, `elasticsearch` PORT PASSWORD_FILE."""
 
     def directory(self, name: str) -> Path:
         """The folder of a service or job as its program sees it: config/ holds its files (the

@@ -15,7 +15,6 @@ import pulumi_minio as minio
 from components.context import Context
 from components.options import child_of
 from components.runtime.service import Endpoint, Readiness, Service
-from dynamic_providers.endpoints import HOST, port
 from flow.derive import BUCKET
 from services.minio import config as minio_config
 
@@ -118,7 +117,7 @@ class ObjectStore(pulumi.ComponentResource):
         self.endpoint = running.endpoints["s3"]
         self.provider = minio.Provider(
             f"{name}-provider",
-            minio_server=f"{self.endpoint.host}:{self.endpoint.port}",
+            minio_server=f"{self.endpoint.published.host}:{self.endpoint.published.port}",
             minio_user=ROOT_USER,
             minio_password=secret("minio-root"),
             minio_ssl=False,
@@ -187,20 +186,21 @@ class ObjectStore(pulumi.ComponentResource):
 
 def _service(context: Context) -> Service:
     directory = context.runtime.directory("minio")
-    api_port = port("minio", context.port_offset)
-    console_port = port("minio-console", context.port_offset)
+    ports = context.runtime.ports("minio")
     return Service(
         name="minio",
+        program="minio",
         command=minio_config.command(
             binary=context.runtime.installed("minio"),
             data_dir=directory / "data",
-            port=api_port,
-            console_port=console_port,
+            host=context.runtime.bind_host,
+            port=ports["s3"],
+            console_port=ports["console"],
         ),
         environment=minio_config.environment(
             root_user=ROOT_USER, root_password_file=directory / "config" / "root-password"
         ),
         secret_files={"root-password": context.credentials.secret("minio-root")},
-        ports={"s3": api_port, "console": console_port},
-        readiness=Readiness(kind="http", url=f"http://{HOST}:{api_port}/minio/health/ready"),
+        ports=ports,
+        readiness=Readiness(kind="http", port=ports["s3"], path="/minio/health/ready"),
     )

@@ -12,7 +12,6 @@ import pulumi_postgresql as postgresql
 from components.context import Context
 from components.options import child_of
 from components.runtime.service import Endpoint, Readiness, Service
-from dynamic_providers.endpoints import port
 from services.postgresql import config as postgresql_config
 from services.postgresql.config import SUPERUSER
 
@@ -43,8 +42,8 @@ class Postgres(pulumi.ComponentResource):
         self.endpoint = running.endpoints["sql"]
         self.provider = postgresql.Provider(
             f"{name}-provider",
-            host=self.endpoint.host,
-            port=self.endpoint.port,
+            host=self.endpoint.published.host,
+            port=self.endpoint.published.port,
             username=SUPERUSER,
             password=secret("postgres-superuser"),
             sslmode="disable",  # loopback only; TLS is a stack-wide change still to come
@@ -97,21 +96,27 @@ def _service(context: Context) -> Service:
     directory = context.runtime.directory("postgres")
     home = context.runtime.installed("postgresql")
     config, data = directory / "config", directory / "data"
-    sql_port = port("postgres", context.port_offset)
+    ports = context.runtime.ports("postgres")
     return Service(
         name="postgres",
+        program="postgresql",
         command=postgresql_config.command(home=home, config_dir=config, data_dir=data),
-        files=postgresql_config.files(port=sql_port, config_dir=config),
+        files=postgresql_config.files(
+            host=context.runtime.bind_host,
+            clients=context.runtime.clients,
+            port=ports["sql"],
+            config_dir=config,
+        ),
         secret_files={"superuser-password": context.credentials.secret("postgres-superuser")},
         init=(
             postgresql_config.init(
                 home=home, data_dir=data, password_file=config / "superuser-password"
             ),
         ),
-        ports={"sql": sql_port},
+        ports=ports,
         readiness=Readiness(
             kind="command",
-            command=context.runtime.python("services.postgresql.ready", str(sql_port)),
+            command=context.runtime.probe("postgresql", str(ports["sql"])),
         ),
         stop_signal="INT",  # fast shutdown: TERM would wait until every client has left
         stop_timeout_s=60,

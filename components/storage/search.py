@@ -13,7 +13,6 @@ import pulumi_elasticstack as elasticstack
 from components.context import Context
 from components.options import child_of
 from components.runtime.service import Endpoint, Readiness, Service
-from dynamic_providers.endpoints import port
 from services.elasticsearch import config as elasticsearch_config
 from services.elasticsearch.config import SUPERUSER
 
@@ -55,7 +54,7 @@ class Search(pulumi.ComponentResource):
         provider = elasticstack.Provider(
             f"{name}-provider",
             elasticsearch=elasticstack.ProviderElasticsearchArgs(
-                endpoints=[self.endpoint.url],
+                endpoints=[self.endpoint.published.url],
                 username=SUPERUSER,
                 password=secret("elasticsearch-superuser"),
             ),
@@ -98,15 +97,16 @@ def _service(context: Context) -> Service:
     directory = context.runtime.directory("elasticsearch")
     home = context.runtime.installed("elasticsearch")
     config, data = directory / "config", directory / "data"
-    http_port = port("elasticsearch", context.port_offset)
-    transport_port = port("elasticsearch-transport", context.port_offset)
+    ports = context.runtime.ports("elasticsearch")
     return Service(
         name="elasticsearch",
+        program="elasticsearch",
         command=elasticsearch_config.command(home),
         environment=elasticsearch_config.environment(config_dir=config, tmp_dir=data),
         files=elasticsearch_config.files(
-            http_port=http_port,
-            transport_port=transport_port,
+            host=context.runtime.bind_host,
+            http_port=ports["http"],
+            transport_port=ports["transport"],
             data_dir=data,
             logs_dir=data,
             heap=HEAP,
@@ -117,13 +117,11 @@ def _service(context: Context) -> Service:
                 home=home, config_dir=config, password_file=config / "superuser-password"
             ),
         ),
-        ports={"http": http_port, "transport": transport_port},
+        ports=ports,
         readiness=Readiness(
             kind="command",
-            command=context.runtime.python(
-                "services.elasticsearch.ready",
-                str(http_port),
-                str(config / "superuser-password"),
+            command=context.runtime.probe(
+                "elasticsearch", str(ports["http"]), str(config / "superuser-password")
             ),
             timeout_s=300,
         ),

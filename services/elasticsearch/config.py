@@ -52,11 +52,18 @@ logger.deprecation.additivity = false
 
 
 def files(
-    *, http_port: int, transport_port: int, data_dir: Path, logs_dir: Path, heap: str
+    *,
+    http_port: int,
+    transport_port: int,
+    data_dir: Path,
+    logs_dir: Path,
+    heap: str,
+    host: str = HOST,
 ) -> dict[str, str]:
     """Relative path -> text: all that the configuration folder needs but the keystore, which
     `init` makes in it. The service must be able to write to that folder.
 
+    host: the address that it listens on.
     heap: size of the Java heap, such as 512m or 1g; the process takes about 300 MB more.
     Raises ValueError for another form.
     """
@@ -67,7 +74,7 @@ def files(
         "node.name": CLUSTER,
         "path.data": str(data_dir),
         "path.logs": str(logs_dir),
-        "network.host": HOST,
+        "network.host": host,
         "http.port": http_port,
         "transport.port": transport_port,
         "discovery.type": "single-node",

@@ -13,10 +13,13 @@ METRICS_TOKEN_EXPIRES = 4_102_444_800
 METRICS_PATH = "/minio/v2/metrics/cluster"
 
 
-def command(*, binary: Path, data_dir: Path, port: int, console_port: int) -> tuple[str, ...]:
+def command(
+    *, binary: Path, data_dir: Path, port: int, console_port: int, host: str = HOST
+) -> tuple[str, ...]:
+    """host: the address that it listens on."""
     return (
         *(str(binary), "server", "--quiet"),
-        *("--address", f"{HOST}:{port}", "--console-address", f"{HOST}:{console_port}"),
+        *("--address", f"{host}:{port}", "--console-address", f"{host}:{console_port}"),
         str(data_dir),
     )
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from services.init import Init
 
 HOST = "127.0.0.1"
+LOOPBACK = f"{HOST}/32"
 SUPERUSER = "postgres"
 
 POSTGRESQL_CONF = """\
@@ -38,8 +39,8 @@ log_min_error_statement = panic
 
 PG_HBA_CONF = """\
 # type  database     user  address       method
-host    all          all   {host}/32  scram-sha-256
-host    replication  all   {host}/32  scram-sha-256
+host    all          all   {clients}  scram-sha-256
+host    replication  all   {clients}  scram-sha-256
 """
 
 # A cluster is made aside and moved into place, so that one that was interrupted half-way does
@@ -53,11 +54,16 @@ mv "$2.new" "$2"
 """
 
 
-def files(*, port: int, config_dir: Path) -> dict[str, str]:
-    """Relative path in config_dir -> text."""
+def files(
+    *, port: int, config_dir: Path, host: str = HOST, clients: str = LOOPBACK
+) -> dict[str, str]:
+    """Relative path in config_dir -> text.
+
+    host: the address that it listens on. clients: who may connect, as pg_hba.conf names them.
+    """
     return {
-        "postgresql.conf": POSTGRESQL_CONF.format(host=HOST, port=port, config_dir=config_dir),
-        "pg_hba.conf": PG_HBA_CONF.format(host=HOST),
+        "postgresql.conf": POSTGRESQL_CONF.format(host=host, port=port, config_dir=config_dir),
+        "pg_hba.conf": PG_HBA_CONF.format(clients=clients),
     }
 
 

@@ -51,15 +51,21 @@ def files(*, scrapes: Sequence[Scrape], interval_s: int) -> dict[str, str]:
 
 
 def command(
-    *, home: Path, config_dir: Path, data_dir: Path, port: int, retention_days: int
+    *,
+    home: Path,
+    config_dir: Path,
+    data_dir: Path,
+    port: int,
+    retention_days: int,
+    host: str = HOST,
 ) -> tuple[str, ...]:
-    """SIGHUP makes it read its configuration again."""
+    """host: the address that it listens on. SIGHUP makes it read its configuration again."""
     return (
         str(home / "bin/prometheus"),
         f"--config.file={config_dir}/prometheus.yml",
         f"--storage.tsdb.path={data_dir}",
         f"--storage.tsdb.retention.time={retention_days}d",
-        f"--web.listen-address={HOST}:{port}",
+        f"--web.listen-address={host}:{port}",
     )
 
 

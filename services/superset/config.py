@@ -7,6 +7,7 @@ from pathlib import Path
 from services.superset.settings import VARIABLE
 
 HERE = Path(__file__).resolve().parent
+HOST = "127.0.0.1"
 READY_PATH = "/login/"  # /health is answered before the database and the templates work
 
 
@@ -18,13 +19,16 @@ def files(
     admin_user: str,
     admin_password_file: Path,
     data_dir: Path,
+    host: str = HOST,
 ) -> dict[str, str]:
     """Relative path -> text.
 
+    host: the address that it listens on.
     metadata: host, port, dbname, user, passwordFile of a PostgreSQL database that exists and
     that the user owns.
     """
     settings = {
+        "host": host,
         "port": port,
         "cacheDir": str(data_dir / "cache"),
         "secretKeyFile": str(secret_key_file),

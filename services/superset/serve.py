@@ -41,7 +41,7 @@ def main() -> None:
 def _server(settings: stack.Settings) -> list[str]:
     return [
         *(sys.executable, "-P", "-m", "gunicorn"),
-        *("--bind", f"127.0.0.1:{settings.port}"),
+        *("--bind", f"{settings.host}:{settings.port}"),
         # It puts its working folder before Superset's packages: one without Python files.
         *("--chdir", os.environ["SUPERSET_HOME"]),
         # One process: caches, rate limits and metrics are counted in its memory.

@@ -3,7 +3,7 @@
 Runs in Superset's environment and in the project's. Shape of the file (paths are absolute, each
 ...File holds one secret):
 
-    {"port": 8088, "cacheDir": "...", "secretKeyFile": "...",
+    {"host": "127.0.0.1", "port": 8088, "cacheDir": "...", "secretKeyFile": "...",
      "metadata": {"host": "127.0.0.1", "port": 5432, "dbname": "superset", "user": "superset",
                   "passwordFile": "..."},
      "admin": {"user": "admin", "passwordFile": "..."}}
@@ -35,6 +35,7 @@ class Metadata:
 class Settings:
     """cache_dir: of query results, private to the service's user: it holds pickles."""
 
+    host: str
     port: int
     cache_dir: Path
     secret_key_file: Path
@@ -50,6 +51,7 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
     raw = json.loads(Path(name).read_text())
     try:
         return Settings(
+            host=raw["host"],
             port=int(raw["port"]),
             cache_dir=Path(raw["cacheDir"]),
             secret_key_file=Path(raw["secretKeyFile"]),

@@ -62,7 +62,9 @@ def declared(flow: DataFlow, tmp_path: Path, *, preview: bool = False) -> dict:
             "platform",
             settings=settings,
             flow=flow,
-            runtime=ProcessRuntime("runtime", stack_dir=tmp_path, user="", keep_data=False),
+            runtime=ProcessRuntime(
+                "runtime", stack_dir=tmp_path, user="", port_offset=0, keep_data=False
+            ),
             seed=pulumi.Output.secret("a seed that only this test knows"),
         )
 

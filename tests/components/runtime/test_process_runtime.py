@@ -38,7 +38,11 @@ def declare(request):
 
         @pulumi.runtime.test
         def test() -> None:
-            program(ProcessRuntime("runtime", stack_dir=STACK_DIR, user="app", keep_data=True))
+            program(
+                ProcessRuntime(
+                    "runtime", stack_dir=STACK_DIR, user="app", port_offset=7, keep_data=True
+                )
+            )
 
         test()
         return recorder.resources
@@ -100,6 +104,15 @@ def test_a_service_is_a_component_over_a_process(declare):
     assert endpoints == {"sql": "postgresql://127.0.0.1:5432", "http": "http://127.0.0.1:5433"}
 
 
+def test_ports_of_the_catalog_are_known_before_their_service(declare):
+    def program(runtime):
+        endpoint = runtime.endpoint("superset", "http")
+        assert endpoint.url == endpoint.published.url == "http://127.0.0.1:8095"
+        assert runtime.ports("dremio") == {"rest": 9054, "flight": 32017}
+
+    declare(program)
+
+
 def test_the_supervisor_comes_first_and_keeps_data_too(declare):
     declared = declare(lambda runtime: runtime.service(database(runtime), parent=runtime))
     props = declared["runtime-supervisor"][1]
@@ -127,10 +140,8 @@ def test_wrong_uses_are_named(declare):
         runtime.service(database(runtime), parent=runtime)
         with pytest.raises(ValueError, match="'db': the name is used twice"):
             runtime.job(Job(name="db", command=("x",)), parent=runtime)
-        with pytest.raises(ValueError, match="connects_to 'cache': .* before it: db"):
-            runtime.service(
-                Service(name="web", command=("x",), connects_to=("cache",)), parent=runtime
-            )
+        with pytest.raises(ValueError, match="service or job 'cache': expected one of minio"):
+            runtime.endpoint("cache", "http")
         outside = Init(command=("x",), creates="/elsewhere")
         with pytest.raises(ValueError, match="creates '/elsewhere': expected a path below"):
             runtime.service(Service(name="w", command=("x",), init=(outside,)), parent=runtime)

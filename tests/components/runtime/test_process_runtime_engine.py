@@ -30,7 +30,7 @@ config = pulumi.Config()
 port = config.require_int("port")
 runtime = ProcessRuntime(
     "runtime", stack_dir=Path(config.require("stackDir")), user=config.get("user") or "",
-    keep_data=False,
+    port_offset=0, keep_data=False,
 )
 seed = runtime.job(
     Job(name="seed", command=("/bin/sh", "-c", "echo seeded"), triggers={"version": "1"}),
@@ -46,7 +46,7 @@ web = runtime.service(
         files={"page.txt": "hello"},
         secret_files={"password": config.require_secret("password")},
         ports={"http": port},
-        readiness=Readiness(kind="http", url=f"http://127.0.0.1:{port}/page.txt"),
+        readiness=Readiness(kind="http", port=port, path="/page.txt"),
     ),
     parent=runtime,
     depends_on=[seed],

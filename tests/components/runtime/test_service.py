@@ -2,7 +2,7 @@
 
 import pytest
 
-from components.runtime.service import Endpoint, Job, Readiness, Service
+from components.runtime.service import Address, Job, Readiness, Service
 
 RUN = {"name": "web", "command": ("serve",)}
 
@@ -27,8 +27,8 @@ def test_a_wrong_service_is_refused(change, text):
     ("given", "text"),
     [
         ({"kind": "ping"}, "expected one of http, tcp, command"),
-        ({"kind": "http"}, "expected a url"),
-        ({"kind": "tcp", "port": 1, "url": "http://x"}, "expected a port and no other"),
+        ({"kind": "http"}, "expected port and path"),
+        ({"kind": "tcp", "port": 1, "path": "/x"}, "expected port, and no other"),
         ({"kind": "tcp", "port": 1, "timeout_s": 0}, "timeout_s 0"),
     ],
 )
@@ -42,5 +42,5 @@ def test_a_wrong_job_is_refused():
         Job(name="seed", command=("x",), timeout_s=0)
 
 
-def test_an_endpoint_has_a_url():
-    assert Endpoint(host="127.0.0.1", port=32010, scheme="grpc").url == "grpc://127.0.0.1:32010"
+def test_an_address_has_a_url():
+    assert Address(host="127.0.0.1", port=32010, scheme="grpc").url == "grpc://127.0.0.1:32010"

@@ -1,0 +1,51 @@
+"""The services and jobs of a stack: the layer of each, and the ports that it listens on.
+
+Known before anything is declared, because services name each other in both directions: the
+pipeline calls Superset, which is declared after it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from dynamic_providers.endpoints import PORTS
+
+STORAGE = "storage"
+INGESTION = "ingestion"
+PROCESSING = "processing"
+PRESENTATION = "presentation"
+OBSERVABILITY = "observability"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """layer: of the specification, which is also the network of the service.
+    ports: name -> port."""
+
+    layer: str
+    ports: Mapping[str, int] = field(default_factory=dict)
+
+
+PLACES: Mapping[str, Place] = {
+    "minio": Place(layer=STORAGE, ports={"s3": PORTS["minio"], "console": PORTS["minio-console"]}),
+    "postgres": Place(layer=STORAGE, ports={"sql": PORTS["postgres"]}),
+    "elasticsearch": Place(
+        layer=STORAGE,
+        ports={"http": PORTS["elasticsearch"], "transport": PORTS["elasticsearch-transport"]},
+    ),
+    "shop-seed": Place(layer=INGESTION),
+    "airbyte": Place(layer=INGESTION, ports={"api": PORTS["airbyte"]}),
+    "dremio": Place(
+        layer=PROCESSING, ports={"rest": PORTS["dremio"], "flight": PORTS["dremio-flight"]}
+    ),
+    "dbt-build": Place(layer=PROCESSING),
+    "pipeline": Place(layer=PROCESSING, ports={"metrics": PORTS["pipeline"]}),
+    "superset": Place(layer=PRESENTATION, ports={"http": PORTS["superset"]}),
+    "prometheus": Place(layer=OBSERVABILITY, ports={"http": PORTS["prometheus"]}),
+}
+
+
+def place(name: str) -> Place:
+    """Raises ValueError for a service or job that is not in the catalog."""
+    if name not in PLACES:
+        raise ValueError(f"service or job {name!r}: expected one of {', '.join(PLACES)}")
+    return PLACES[name]
