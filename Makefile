@@ -1,13 +1,16 @@
 # Each target is one command of bin/dataflow, which has --help.
 STACK ?= local
 
-.PHONY: up preview run status down test lint bench bootstrap
+.PHONY: up preview drift run status down test lint bench bootstrap
 
 up:            ## everything: install, deploy, run the pipeline, print where to look
 	@bin/dataflow up --stack $(STACK)
 
-preview:       ## what `up` would change
-	@bin/dataflow preview --stack $(STACK)
+preview:       ## what `up` would change, reviewed: data, losses, policies, security, costs
+	@bin/dataflow review --stack $(STACK)
+
+drift:         ## how the running services differ from what the last `up` left
+	@bin/dataflow drift --stack $(STACK)
 
 run:           ## run the pipeline once more
 	@bin/dataflow run --stack $(STACK)

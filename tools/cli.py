@@ -78,6 +78,60 @@ def preview(stack: StackName = "local", diff: bool = False) -> None:
 
 
 @app.command()
+def review(
+    stack: StackName = "local",
+    preview: Annotated[
+        Path | None, typer.Option(help="Review this output of pulumi preview --json.")
+    ] = None,
+    keep: Annotated[Path | None, typer.Option(help="Write what --preview takes to it.")] = None,
+    sarif: Annotated[list[Path] | None, typer.Option(help="Findings of other checks.")] = None,
+    base: Annotated[
+        str, typer.Option(help="Revision that is deployed; looked for when not given.")
+    ] = "",
+    format: Annotated[str, typer.Option(help="terminal, github, gitlab or json.")] = "terminal",
+    output: Annotated[Path | None, typer.Option(help="File to write; else it is printed.")] = None,
+    fail_on: Annotated[
+        str, typer.Option(help="Exit with 2 from this grade on: low, medium, high, critical.")
+    ] = "never",
+) -> None:
+    """Say what `up` would change for data, security and costs, what could be lost, and how risky
+    it is."""
+    from tools import reviewing
+
+    target = _stack(stack)
+    with _clear_errors():
+        reviewing.check_choices(format, fail_on)
+        if preview is None:
+            target.create()
+        text = reviewing.planned(target) if preview is None else reviewing.text_of(preview)
+        if keep is not None:
+            reviewing.write_private(keep, text)
+        found = reviewing.reviewed(target, text, sarif=sarif or (), base=base)
+        reviewing.show(target, found, f"Review of stack {stack}", format, output, console)
+        if reviewing.reaches(found, fail_on):
+            raise typer.Exit(reviewing.GATE)
+
+
+@app.command()
+def drift(
+    stack: StackName = "local",
+    format: Annotated[str, typer.Option(help="terminal, github, gitlab or json.")] = "terminal",
+    output: Annotated[Path | None, typer.Option(help="File to write; else it is printed.")] = None,
+) -> None:
+    """Compare the running services with what the last `up` left; exit with 2 when they differ."""
+    from tools import reviewing
+
+    target = _stack(stack)
+    with _clear_errors():
+        reviewing.check_choices(format, "never")
+        target.require()
+        found = reviewing.reviewed(target, reviewing.drifted(target))
+        reviewing.show(target, found, f"Drift of stack {stack}", format, output, console)
+        if found.counts:
+            raise typer.Exit(reviewing.GATE)
+
+
+@app.command()
 def run(stack: StackName = "local") -> None:
     """Run the pipeline once: sync, dbt build, reflections, dashboard cache."""
     with _clear_errors():

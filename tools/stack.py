@@ -15,7 +15,7 @@ from dynamic_providers import endpoints
 from dynamic_providers.credentials import SEED_KEY, derive
 from dynamic_providers.local import control
 from dynamic_providers.stack import PORT_OFFSET_KEY
-from settings import NAMESPACE, SettingsError, parse
+from settings import NAMESPACE, Settings, SettingsError, parse
 from tools.paths import Paths, engine_environment
 
 SEED_BYTES = 32
@@ -146,15 +146,19 @@ class Stack:
         """dict key -> value as the stack's settings file has it: secrets stay encrypted."""
         return dict(_yaml(self.config_file).get("config") or {})
 
-    def _check_settings(self) -> None:
+    def settings(self) -> Settings:
+        """Raises SettingsError for wrong ones."""
         schema = yaml.safe_load((self.paths.root / "Pulumi.yaml").read_text())["config"]
         defaults = {
             f"{NAMESPACE}:{key}": entry["default"]
             for key, entry in schema.items()
             if "default" in entry
         }
+        return parse(self.name, _as_text({**defaults, **self.configuration()}))
+
+    def _check_settings(self) -> None:
         try:
-            parse(self.name, _as_text({**defaults, **self.configuration()})).require_built()
+            self.settings().require_built()
         except SettingsError as fault:
             raise StackError(str(fault)) from None
 

@@ -4,7 +4,6 @@ Both get the same configuration, rendered from the flow: what to sync, which dat
 dbt's sources.
 """
 
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from components.processing.dremio import ADMIN, Dremio
 from components.runtime.service import Job, Readiness, RunningService, Service
 from components.security.credentials import Credentials
 from components.storage.postgres import Postgres
+from flow.dbt import digest, project_files
 from flow.derive import dbt_sources, physical_dataset
 from flow.model import DataFlow
 
@@ -77,19 +77,9 @@ def _first_build(args: PipelineArgs) -> Job:
         files=_files(args, "dbt-build"),
         secret_files=_secret_files(args.context.credentials),
         connects_to=("airbyte", "dremio", "postgres", "superset"),
-        triggers={"dbtProject": project_digest(DBT_PROJECT)},
+        triggers={"dbtProject": digest(project_files(DBT_PROJECT))},
         timeout_s=BUILD_TIMEOUT_S,
     )
-
-
-def project_digest(project: Path) -> str:
-    """Hash of a dbt project's files: a changed model is a changed build in the preview."""
-    digest = hashlib.sha256()
-    for path in sorted(project.rglob("*")):
-        if path.is_file() and path.suffix in (".sql", ".yml", ".yaml", ".csv"):
-            digest.update(f"{path.relative_to(project)}\0".encode())
-            digest.update(path.read_bytes())
-    return digest.hexdigest()[:16]
 
 
 def _command(args: PipelineArgs, name: str, verb: str) -> tuple[str, ...]:

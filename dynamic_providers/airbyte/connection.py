@@ -100,7 +100,7 @@ def review(old: Props, new: Props) -> None:
     if new.get("allowReset") not in (None, False):
         return
     lost = [f"{key} changes: the connection is replaced" for key in _moved(old, new)]
-    lost = lost or _lost_streams(old.get("streams"), new["streams"])
+    lost = lost or lost_streams(old.get("streams"), new["streams"])
     if lost:
         field = "streams" if not _moved(old, new) else _moved(old, new)[0]
         raise InputError(
@@ -116,7 +116,7 @@ def _moved(old: Props, new: Props) -> list[str]:
     return [key for key in sorted(REPLACE_ON) if has_state and old.get(key) != new[key]]
 
 
-def _lost_streams(old: Any, new: Any) -> list[str]:
+def lost_streams(old: Any, new: Any) -> list[str]:
     """What each incremental stream of `old` loses. Unknown parts of `new` are judged by the
     check of the update, which knows them."""
     if inputs.is_unknown(new) or any(map(inputs.is_unknown, new)):

@@ -1,0 +1,114 @@
+"""Previews and drift of a stack as reviews: runs the engine and hands its answer to `review`."""
+
+import json
+import os
+import subprocess
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.markdown import Markdown
+
+from review.cli import FORMATS, GATE, NEVER, judge, reaches, read, written
+from review.preview import PreviewError, with_policy_events
+from review.report import Review
+from review.repository import RepositoryError
+from review.risk import Grade
+from settings import SettingsError
+from tools.paths import engine_environment
+from tools.stack import Stack, StackError
+
+__all__ = ["GATE", "reaches"]  # the commands take these from here too
+
+PACK = "policies"
+DRIFT = ("refresh", "--preview-only", "--run-program")
+
+
+def check_choices(format_: str, fail_on: str) -> None:
+    """Raises StackError for a value that there is not."""
+    choices = {"--format": (format_, FORMATS), "--fail-on": (fail_on, (*Grade, NEVER))}
+    for option, (value, valid) in choices.items():
+        if value not in valid:
+            raise StackError(f"{option} {value!r}: expected one of {', '.join(valid)}")
+
+
+def text_of(path: Path) -> str:
+    """Raises StackError."""
+    try:
+        return path.read_text()
+    except OSError as fault:
+        raise StackError(f"--preview {path}: {fault.strerror}") from None
+
+
+def write_private(path: Path, text: str) -> None:
+    """For the user alone: a preview holds what nobody has marked as secret."""
+    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as out:
+        out.write(text)
+
+
+def show(
+    stack: Stack, found: Review, title: str, format_: str, output: Path | None, console: Console
+) -> None:
+    """Writes the review to `output`, or prints it. Raises StackError."""
+    secrets = config_secrets(stack) if stack.exists else []
+    text = written(found, format_=format_, title=title, secrets=secrets)
+    if output is not None:
+        output.write_text(text)
+    elif format_ == "terminal":
+        console.print(Markdown(text))
+    else:
+        print(text, end="")
+
+
+def policy_pack(root: Path) -> list[str]:
+    """Arguments of the policy pack, none when there is no pack."""
+    pack = root / PACK
+    return ["--policy-pack", str(pack)] if (pack / "PulumiPolicy.yaml").exists() else []
+
+
+def planned(stack: Stack) -> str:
+    """JSON of what `up` would change, with the policies that fail."""
+    return _engine(stack, ["preview", *policy_pack(stack.paths.root)])
+
+
+def drifted(stack: Stack) -> str:
+    """JSON of how the services differ from what the last run left."""
+    return _engine(stack, DRIFT)
+
+
+def _engine(stack: Stack, arguments: Sequence[str]) -> str:
+    """Raises StackError when the engine has nothing to show. A preview with failing policies or
+    errors has: they are part of it."""
+    with tempfile.TemporaryDirectory() as folder:  # mode 0700: the log repeats every input
+        events = Path(folder) / "events.jsonl"
+        command = [str(stack.paths.bin / "pulumi"), *arguments, "--json", "--non-interactive"]
+        done = subprocess.run(  # noqa: S603
+            [*command, "--event-log", str(events), "--stack", stack.name],
+            cwd=stack.paths.root,
+            # The engine offers its event log under this switch only, and its JSON leaves out
+            # which policies fail.
+            env=engine_environment(stack.paths) | {"PULUMI_DEBUG_COMMANDS": "true"},
+            capture_output=True,
+            text=True,
+        )
+        log = events.read_text() if events.exists() else ""
+    try:
+        return with_policy_events(done.stdout, log)
+    except PreviewError:
+        raise StackError(done.stderr.strip() or done.stdout.strip()) from None
+
+
+def config_secrets(stack: Stack) -> list[str]:
+    """The secret values of the stack's configuration: none of them may be shown."""
+    found = json.loads(stack.answer("config", "--show-secrets", "--json"))
+    return [str(entry["value"]) for entry in found.values() if entry.get("secret")]
+
+
+def reviewed(stack: Stack, text: str, *, sarif: Sequence[Path] = (), base: str = "") -> Review:
+    """Raises StackError."""
+    try:
+        preview = read(text, [path.read_text() for path in sarif])
+        return judge(preview, root=stack.paths.root, flow=stack.settings().load_flow(), base=base)
+    except (PreviewError, RepositoryError, SettingsError, OSError) as fault:
+        raise StackError(str(fault)) from None
