@@ -80,12 +80,12 @@ class Fields:
 
         return self.field(name, convert, default, required)
 
-    def secret(self, name: str) -> Any:
+    def secret(self, name: str, *, empty: bool = False) -> Any:
         """A text that no message may show."""
 
         def convert(value: Any, at: str) -> str:
-            if not isinstance(value, str) or not value:
-                raise InputError(at, "expected a text that is not empty")
+            if not isinstance(value, str) or not (value or empty):
+                raise InputError(at, f"expected a text{'' if empty else ' that is not empty'}")
             return value
 
         return self.field(name, convert, None, False)

@@ -248,12 +248,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def all_steps(paths: Paths, *, tests: bool) -> list[Step]:
     """The engine's and the services' steps, and those of the tests, long ones first."""
-    from tools.steps import kubernetes, services
+    from tools.steps import docker, kubernetes, services
 
     return [
         *engine.steps(paths),
         *services.steps(paths),
-        *(kubernetes.steps(paths) if tests else ()),
+        *((*kubernetes.steps(paths), *docker.steps(paths)) if tests else ()),
     ]
 
 

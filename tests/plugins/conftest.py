@@ -2,21 +2,26 @@
 
 import pytest
 
+from plugins.docker.plugin import PLUGIN as DOCKER
 from plugins.elasticstack.plugin import PLUGIN as ELASTICSTACK
 from plugins.minio.plugin import PLUGIN as MINIO
 from plugins.postgresql.plugin import PLUGIN as POSTGRESQL
+from tests.docker_fixtures import Engine
 from tests.services_fixtures import Server
 
-PLUGINS = {plugin.name: plugin for plugin in (MINIO, POSTGRESQL, ELASTICSTACK)}
+PLUGINS = {plugin.name: plugin for plugin in (MINIO, POSTGRESQL, ELASTICSTACK, DOCKER)}
 FIXTURES = {
     "minio": "minio_server",
     "postgresql": "postgres_server",
     "elasticstack": "elasticsearch_server",
+    "docker": "docker_engine",
 }
 
 
-def settings(name: str, server: Server) -> dict[str, object]:
+def settings(name: str, server: Server | Engine) -> dict[str, object]:
     """Provider settings in the form in which the SDK sends them."""
+    if isinstance(server, Engine):
+        return {"host": server.host}
     if name == "minio":
         return {
             "minioServer": server.address,

@@ -2,10 +2,15 @@
 
 import json
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from dynamic_providers.handler import Props
+from tests.docker_fixtures import Engine, busybox_files
+from tests.docker_registry import running_registry
+from tests.services.running import free_ports
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,6 +129,48 @@ def _no_owner(client: Any) -> None:
     _sql("DROP OWNED BY contract_owner", "DROP ROLE contract_owner")(client)
 
 
+BUSYBOX = "contract-busybox:1"
+PORT, REGISTRY_PORT = free_ports(2)
+PULLED = f"127.0.0.1:{REGISTRY_PORT}/contract:1"
+RUNNING = ExitStack()  # the registry of the test that is running
+
+
+def _busybox(client: Any) -> None:
+    Engine(host=client.host, client=client, programs=Path(), log=Path()).busybox(BUSYBOX)
+
+
+def _no_busybox(client: Any) -> None:
+    client.send("DELETE", "images", BUSYBOX, absent=(404,), force="true")
+
+
+def _registry(client: Any) -> None:
+    registry = RUNNING.enter_context(running_registry(port=REGISTRY_PORT))
+    registry.push("1", busybox_files("pulled"), {})
+
+
+def _no_pulled(client: Any) -> None:
+    RUNNING.close()
+    client.send("DELETE", "images", PULLED, absent=(404,), force="true")
+
+
+def _network(client: Any) -> None:
+    _busybox(client)
+    for name in ("contract-a", "contract-b"):
+        client.send("POST", *("networks", "create"), body={"Name": name, "Internal": True})
+
+
+def _no_network(client: Any) -> None:
+    for name in ("contract-a", "contract-b"):
+        client.send("DELETE", "networks", name, absent=(404,))
+    client.send("DELETE", *("volumes", "contract-data"), absent=(404,))
+    _no_busybox(client)
+
+
+def _stop(client: Any, id_: str) -> None:
+    client.send("POST", "containers", id_, "stop", t=1)
+    client.send("POST", "containers", id_, "update", body={"CpuShares": 100})
+
+
 TEMPLATE = {
     "settings": json.dumps({"number_of_shards": 1, "index": {"refresh_interval": "5s"}}),
     "mappings": json.dumps({"properties": {"level": {"type": "keyword"}}, "dynamic": False}),
@@ -131,6 +178,110 @@ TEMPLATE = {
 }
 
 CASES: dict[str, Case] = {
+    "docker:index/container:Container": Case(
+        prepare=_network,
+        clean=_no_network,
+        raw={
+            "name": "contract",
+            "image": BUSYBOX,
+            "command": ["sh", "-c", "exec sleep 1000"],
+            "entrypoints": ["/bin/busybox"],
+            "envs": ["B=2", "A=1", "PATH=/bin:/other"],
+            "labels": [{"label": "z", "value": "1"}, {"label": "a", "value": ""}],
+            "user": "1000:1000",
+            "workingDir": "/tmp",
+            "hostname": "inside",
+            "stopSignal": "SIGKILL",
+            "stopTimeout": 3.0,
+            "wait": True,
+            "healthcheck": {"tests": ["CMD", "/bin/true"], "interval": "1000ms", "retries": 2.0},
+            "restart": "on-failure",
+            "maxRetryCount": 3.0,
+            "memory": 64.0,
+            "cpus": "0.50",
+            "cpuShares": 512.0,
+            "shmSize": 16,
+            "ulimits": [{"name": "nofile", "soft": 64, "hard": 128}],
+            "capabilities": {"drops": ["ALL"], "adds": ["net_bind_service", "CAP_CHOWN"]},
+            "securityOpts": ["no-new-privileges"],
+            "groupAdds": ["20", "10"],
+            "init": True,
+            "readOnly": True,
+            "tmpfs": {"/run": "rw,size=1m", "/tmp": "rw"},
+            "sysctls": {"net.core.somaxconn": "256"},
+            "logDriver": "json-file",
+            "logOpts": {"max-size": "1m", "max-file": "2"},
+            "dns": ["10.0.0.2", "10.0.0.1"],
+            "hosts": [{"host": "there", "ip": "10.0.0.9"}],
+            "networksAdvanced": [
+                {"name": "contract-b"},
+                {"name": "contract-a", "aliases": ["two", "one"]},
+            ],
+            "ports": [
+                {"internal": 8080, "external": PORT, "ip": "127.0.0.1"},
+                {"internal": 53, "protocol": "udp"},
+            ],
+            "volumes": [
+                {"volumeName": "contract-data", "containerPath": "/data"},
+                {"hostPath": "/proc", "containerPath": "/of-host", "readOnly": True},
+            ],
+            "mounts": [
+                {"target": "/scratch", "type": "tmpfs", "tmpfsOptions": {"sizeBytes": 4096}},
+                {"target": "/more", "type": "volume", "source": "contract-data", "readOnly": True},
+            ],
+        },
+        change={"memory": 96, "restart": "always", "maxRetryCount": None, "waitTimeout": 30},
+        changed={"memory", "restart", "maxRetryCount", "waitTimeout"},
+        drift=_stop,
+        drifted={"mustRun", "cpuShares"},
+        # What the plugin does with a container is nowhere in it.
+        imports=frozenset({"wait"}),
+    ),
+    "docker:index/network:Network": Case(
+        raw={
+            "name": "contract",
+            "internal": True,
+            "ipamConfigs": [{"subnet": "10.213.0.0/24", "gateway": "10.213.0.1"}],
+            "options": {"com.docker.network.bridge.enable_icc": "true"},
+            "labels": [{"label": "layer", "value": "storage"}],
+        },
+        change={},
+        changed=set(),
+        drift=lambda client, id_: None,  # the API has no update: it is there, or it is not
+        drifted=set(),
+    ),
+    "docker:index/remoteImage:RemoteImage": Case(
+        prepare=_registry,
+        clean=_no_pulled,
+        raw={"name": PULLED, "pullTriggers": ["b", "a"]},
+        change={"keepLocally": True},
+        changed={"keepLocally"},
+        drift=lambda client, id_: None,
+        drifted=set(),
+        lingers=True,  # as keepLocally says
+        imports=frozenset({"pullTriggers"}),
+    ),
+    "docker:index/tag:Tag": Case(
+        prepare=_busybox,
+        clean=_no_busybox,
+        raw={"sourceImage": BUSYBOX, "targetImage": "contract-tag"},
+        change={},
+        changed=set(),
+        drift=lambda client, id_: None,
+        drifted=set(),
+        imports=frozenset({"sourceImage"}),
+    ),
+    "docker:index/volume:Volume": Case(
+        raw={
+            "name": "contract",
+            "driverOpts": {"type": "tmpfs", "device": "tmpfs", "o": "size=1m"},
+            "labels": [{"label": "layer", "value": "storage"}],
+        },
+        change={},
+        changed=set(),
+        drift=lambda client, id_: None,
+        drifted=set(),
+    ),
     "minio:index/s3Bucket:S3Bucket": Case(
         raw={"bucket": "contract-bucket", "quota": 1e9},
         change={"acl": "public-read", "forceDestroy": True},

@@ -15,6 +15,7 @@ from pulumi.runtime.proto import provider_pb2_grpc
 
 from dynamic_providers.handler import UNKNOWN
 from plugins.wire import decode, encode
+from tests.docker_fixtures import BUSYBOX
 from tests.plugins.conftest import PLUGINS, settings
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -22,6 +23,7 @@ BUCKET = "urn:pulumi:s::p::x:y:Z$minio:index/s3Bucket:S3Bucket::lake"
 USER = "urn:pulumi:s::p::minio:index/iamUser:IamUser::airbyte"
 ROLE = "urn:pulumi:s::p::postgresql:index/role:Role::dremio"
 POLICY = "urn:pulumi:s::p::minio:index/s3BucketPolicy:S3BucketPolicy::public"
+CONTAINER = "urn:pulumi:s::p::docker:index/container:Container::web"
 NOWHERE = {"minioServer": "127.0.0.1:1", "minioUser": "u", "minioPassword": "pass-word"}
 
 
@@ -88,8 +90,10 @@ def test_a_missing_setting_is_a_failure_of_that_setting(plugin):
     news = encode({"version": "1"})
     if name == "elasticstack":
         news = encode({"elasticsearch": '{"username": "u"}'})
+    if name == "docker":  # of which nothing must be set
+        news = encode({"host": "tcp://"})
     answer = stub.CheckConfig(proto.CheckRequest(urn="urn:pulumi:s::p::x::y", news=news))
-    field = {"minio": "minioServer", "postgresql": "host"}
+    field = {"minio": "minioServer", "postgresql": "host", "docker": "host"}
     assert [f.property for f in answer.failures] == [field.get(name, "elasticsearch.endpoints")]
 
 
@@ -275,3 +279,33 @@ def test_the_server_never_sees_a_role_password_in_clear(postgres_server, connect
         log = postgres_server.log.read_text()
         assert "CREATE ROLE" in log and "SCRAM-SHA-256$" in log and "un-speakable" not in log
         stub.Delete(proto.DeleteRequest(urn=ROLE, id=made.id, old_inputs=news))
+
+
+@pytest.mark.service
+def test_what_a_container_is_given_is_secret_everywhere(docker_engine):
+    docker_engine.busybox()
+    given = {
+        "name": "secretive",
+        "image": BUSYBOX,
+        "envs": ["KEY=un-speakable"],
+        "uploads": [{"file": "/etc/key", "content": "un-speakable"}],
+        "command": ["sh", "-c", "cat /etc/key"],
+        "attach": True,
+        "logs": True,
+    }
+    with running("docker") as stub:
+        configure(stub, settings("docker", docker_engine))
+        news = check(stub, CONTAINER, encode(given)).inputs
+        planned = stub.Create(proto.CreateRequest(urn=CONTAINER, properties=news, preview=True))
+        made = stub.Create(proto.CreateRequest(urn=CONTAINER, properties=news))
+        known = proto.ReadRequest(
+            urn=CONTAINER, id=made.id, inputs=news, properties=made.properties
+        )
+        for answer in (planned, made, stub.Read(known)):
+            outputs, marked = decode(answer.properties)
+            assert {("envs",), ("uploads",), ("containerLogs",)} <= marked
+            rest = {k: v for k, v in outputs.items() if (k,) not in marked}
+            assert "un-speakable" not in str(rest)
+        assert decode(made.properties)[0]["containerLogs"] == "un-speakable"
+        stub.Delete(proto.DeleteRequest(urn=CONTAINER, id=made.id, old_inputs=news))
+        assert stub.Read(known).id == ""

@@ -36,7 +36,8 @@ MINIO_PROGRAMS = ("minio", "mc")
 # First release without the privilege escalation CVE-2025-62506. Since that release MinIO is
 # published as source only, so there is no vendor's download to prefer.
 MINIO_OLDEST = "2025-10-15"
-PROVIDERS = ("minio", "postgresql", "elasticstack")  # those that plugins/ has a stand-in for
+# Those that plugins/ has a stand-in for.
+PROVIDERS = ("minio", "postgresql", "elasticstack", "docker")
 PLUGIN_TIMEOUT_S = 300.0
 SDK_MODULE = "github.com/pulumi/pulumi/sdk/v3"
 

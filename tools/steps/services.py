@@ -14,7 +14,7 @@ import sys
 import tarfile
 import threading
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -220,7 +220,7 @@ def _prometheus(paths: Paths) -> Step:
 
     def run(log: Log) -> None:
         with log.scratch() as scratch, log.staged(target) as folder:
-            package = _debian_package(log, "prometheus", scratch)
+            (package,) = debian_packages(log, ["prometheus"], scratch)
             log.run(["dpkg-deb", "--extract", package, scratch / "unpacked"])
             (folder / "bin").mkdir()
             for program in programs:
@@ -237,14 +237,16 @@ def _prometheus(paths: Paths) -> Step:
     )
 
 
-def _debian_package(log: Log, name: str, scratch: Path) -> Path:
-    """The package's file. Nothing is installed, and no right of root is needed."""
+def debian_packages(log: Log, names: Sequence[str], scratch: Path) -> list[Path]:
+    """The packages' files. Nothing is installed, and no right of root is needed."""
+    folder = scratch / "packages"
+    folder.mkdir()
     # The user that root's apt downloads as cannot write to our folder.
     apt = ["apt-get", "--quiet", "--option", "APT::Sandbox::User=root"]
     try:
-        log.run([*apt, "download", name], cwd=scratch, timeout_s=DOWNLOAD_TIMEOUT_S)
+        log.run([*apt, "download", *names], cwd=folder, timeout_s=DOWNLOAD_TIMEOUT_S)
     except StepError:
-        log.say(f"{name}: the package lists of this machine are old or missing, reading new ones")
+        log.say("the package lists of this machine are old or missing, reading new ones")
         lists, cache = scratch / "state/lists/partial", scratch / "cache/archives/partial"
         lists.mkdir(parents=True)
         cache.mkdir(parents=True)
@@ -253,8 +255,8 @@ def _debian_package(log: Log, name: str, scratch: Path) -> Path:
             *("--option", f"Dir::Cache={cache.parent.parent}"),
         ]
         log.run([*apt, "update"], timeout_s=DOWNLOAD_TIMEOUT_S)
-        log.run([*apt, "download", name], cwd=scratch, timeout_s=DOWNLOAD_TIMEOUT_S)
-    return next(scratch.glob(f"{name}_*.deb"))
+        log.run([*apt, "download", *names], cwd=folder, timeout_s=DOWNLOAD_TIMEOUT_S)
+    return sorted(folder.glob("*.deb"))
 
 
 def _environment(paths: Paths, name: str, program: str) -> Step:

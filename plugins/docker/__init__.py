@@ -1,0 +1,1 @@
+"""The tokens of pulumi_docker: containers, networks, volumes and images."""

@@ -1,0 +1,159 @@
+"""A real Docker engine for a test session, and the images that tests start.
+
+Tests ask for `docker_engine`. It has a data folder, sockets and processes of its own, and leaves
+none of them behind; nor does it touch the packet filter of this machine.
+"""
+
+import io
+import os
+import shutil
+import signal
+import subprocess
+import tarfile
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+
+from plugins.docker.client import DockerClient
+from tests.services.running import installed, wait_until
+from tools.paths import Paths
+
+START_S = 60
+STOP_S = 30
+BUSYBOX = "dataflow-test/busybox:1"
+BUSYBOX_TOOLS = ("sh", "cat", "httpd", "id", "ls", "sleep", "stat", "true", "false", "wget")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Engine:
+    """host: for the provider. programs: the folder of its programs. log: what dockerd says."""
+
+    host: str
+    client: DockerClient
+    programs: Path
+    log: Path
+
+    def import_image(self, name: str, archive: bytes, *changes: str) -> str:
+        """Id of the new image `name`, whose files are those of the tar archive."""
+        repository, _, tag = name.rpartition(":")
+        self.client.send(
+            "POST",
+            *("images", "create"),
+            content=archive,
+            timeout_s=None,
+            fromSrc="-",
+            repo=repository,
+            tag=tag,
+            changes=list(changes),
+        )
+        return str(self.client.get("images", name, "json")["Id"])
+
+    def busybox(self, name: str = BUSYBOX, marker: str = "1") -> str:
+        """Id of an image of one program; another marker makes another image."""
+        changes = ('CMD ["/bin/sleep","1000"]', "ENV PATH=/bin", "LABEL of=image")
+        return self.import_image(name, busybox_files(marker), *changes)
+
+
+def busybox_files(marker: str = "1") -> bytes:
+    """Tar archive of a whole system in 2 MB. marker: content of /marker."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        archive.add(installed(Paths.find().opt / "docker/images/busybox"), "bin/busybox")
+        for tool in BUSYBOX_TOOLS:
+            link = tarfile.TarInfo(f"bin/{tool}")
+            link.type, link.linkname = tarfile.SYMTYPE, "busybox"
+            archive.addfile(link)
+        shared = tarfile.TarInfo("tmp")
+        shared.type, shared.mode = tarfile.DIRTYPE, 0o1777
+        archive.addfile(shared)
+        text = f"{marker}\n".encode()
+        about = tarfile.TarInfo("marker")
+        about.size = len(text)
+        archive.addfile(about, io.BytesIO(text))
+    return buffer.getvalue()
+
+
+@pytest.fixture(scope="session")
+def docker_engine() -> Iterator[Engine]:
+    if os.geteuid() != 0:
+        pytest.skip("a Docker engine needs root: run the tests as root for this one")
+    home = installed(Paths.find().opt / "docker")
+    before = _traces(Path("/nowhere"))
+    root = Path(tempfile.mkdtemp(prefix="dataflow-docker-"))
+    socket = root / "docker.sock"
+    env = {
+        "PATH": f"{home / 'bin'}:/usr/sbin:/usr/bin:/sbin:/bin",
+        "LD_LIBRARY_PATH": str(home / "lib"),
+        "XTABLES_LIBDIR": str(home / "lib/xtables"),
+        "HOME": str(root),
+    }
+    command = [
+        *("dockerd", "--host", f"unix://{socket}", "--pidfile", root / "docker.pid"),
+        *("--data-root", root / "data", "--exec-root", root / "exec"),
+        # Containers reach each other, and the host's ports reach them, without either.
+        *("--iptables=false", "--ip6tables=false", "--ip-forward=false", "--bridge=none"),
+    ]
+    log = root / "dockerd.log"
+    with log.open("wb") as out:
+        process = subprocess.Popen(
+            [home / "bin/dockerd", *command[1:]],
+            env=env,
+            cwd=root,
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    try:
+        with httpx.Client(transport=httpx.HTTPTransport(uds=str(socket))) as http:
+            _wait(lambda: http.get("http://docker/_ping").is_success, process, log)
+        host = f"unix://{socket}"
+        client = DockerClient(host)
+        yield Engine(host=host, client=client, programs=home / "bin", log=log)
+        _empty(client)
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(STOP_S)
+        after = _traces(root)
+        shutil.rmtree(root)
+    assert after == before, "the engine left something behind"
+
+
+def _wait(ready: Callable[[], bool], process: subprocess.Popen, log: Path) -> None:
+    def alive() -> None:
+        if process.poll() is not None:
+            pytest.skip(f"this machine cannot run a Docker engine: {log.read_text()[-2000:]}")
+
+    wait_until(ready, START_S, alive)
+
+
+def _empty(client: DockerClient) -> None:
+    """Containers first: networks are bridges of this machine, and stay with an engine's end."""
+    for container in client.send("GET", "containers", "json", all="true"):
+        client.send("DELETE", "containers", container["Id"], absent=(404,), force="true")
+    for network in client.send("GET", "networks"):
+        if network["Name"] not in ("bridge", "host", "none"):
+            client.send("DELETE", "networks", network["Id"])
+
+
+def _traces(root: Path) -> dict[str, object]:
+    """What an engine in the folder `root` could leave on this machine."""
+    processes = []
+    for entry in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            if str(root) in entry.read_text():
+                processes.append(entry.read_text())
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+    mounts = Path("/proc/mounts").read_text().splitlines()
+    links = Path("/sys/class/net").iterdir()
+    return {
+        "processes": processes,
+        "mounts": [line for line in mounts if str(root) in line],
+        "bridges": sorted(link.name for link in links if link.name.startswith(("br-", "veth"))),
+        "forwarding": Path("/proc/sys/net/ipv4/ip_forward").read_text(),
+    }
