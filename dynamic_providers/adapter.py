@@ -36,7 +36,7 @@ from pulumi.dynamic.dynamic import PROVIDER_KEY, serialize_provider
 
 from dynamic_providers.api import REDACTED, ApiError
 from dynamic_providers.canonical import secret_texts, whole_floats_to_int
-from dynamic_providers.handler import UNKNOWN, Handler, InputError, Live, Props, Reviewer
+from dynamic_providers.handler import UNKNOWN, Handler, InputError, Live, Props, Renewer, Reviewer
 from dynamic_providers.stack import Stack
 
 
@@ -78,6 +78,8 @@ class HandlerProvider(ResourceProvider):
             spec = self.handler.normalize(props)
             if _olds and isinstance(self.handler, Reviewer):
                 self.handler.review(_handler_props(_olds), spec)
+            if isinstance(self.handler, Renewer):
+                spec = self.handler.renewed(_handler_props(_olds), spec)
             return CheckResult(spec, [])
         except InputError as error:
             return CheckResult(props, [CheckFailure(error.field, error.reason)])

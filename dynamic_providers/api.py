@@ -1,6 +1,7 @@
 """One HTTP client for every product API: authentication, retries, time-outs, redaction."""
 
 import json
+import ssl
 import time
 from abc import abstractmethod
 from collections.abc import Callable, Generator, Mapping
@@ -84,7 +85,8 @@ class ApiClient:
     """JSON calls to one service.
 
     service: name for messages. auth: adds credentials, and renews them on a 401.
-    secrets: values that must not show in an error.
+    secrets: values that must not show in an error. verify: whom an https service must be
+    certified by; True stands for the authorities that this machine trusts.
     """
 
     def __init__(
@@ -95,6 +97,7 @@ class ApiClient:
         auth: httpx.Auth | None = None,
         headers: Mapping[str, str] | None = None,
         secrets: tuple[str, ...] = (),
+        verify: ssl.SSLContext | bool = True,
         timeout_s: float = TIMEOUT_S,
         retry_deadline_s: float = RETRY_DEADLINE_S,
     ) -> None:
@@ -106,6 +109,7 @@ class ApiClient:
             auth=auth,
             headers={"Accept": "application/json", **(headers or {})},
             timeout=timeout_s,
+            verify=verify,
         )
 
     def send(

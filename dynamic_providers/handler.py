@@ -95,3 +95,13 @@ class Reviewer(Protocol):
         normalize returns, and UNKNOWN may stand for any value of `new`. No network. Not called
         for new objects, nor for deletes, which no check sees: `protect` guards those.
         """
+
+
+@runtime_checkable
+class Renewer(Protocol):
+    """What a handler adds when its objects end by themselves."""
+
+    def renewed(self, old: Props, new: Props) -> Props:
+        """`new` with an input that differs from that of `old` once the live object has to be
+        renewed, so that the preview shows it, and until then is the same. `old` is empty for
+        new objects. No network."""

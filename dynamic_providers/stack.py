@@ -1,10 +1,12 @@
 """What a handler's client needs to know of its stack: secrets and addresses, without pulumi."""
 
+import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from dynamic_providers import credentials, endpoints
+from tls.authority import SECRET_NAME, Authority, authority
 
 PORT_OFFSET_KEY = "dataflow:portOffset"
 
@@ -31,6 +33,18 @@ class Stack:
                 f"characters (pulumi config set --secret {credentials.SEED_KEY})"
             )
         return credentials.derive(str(seed), name)
+
+    @property
+    def authority(self) -> Authority:
+        """What signs the certificates of the stack's services. Raises ConfigError."""
+        return authority(self.credential(SECRET_NAME))
+
+    def trust(self, service: str) -> ssl.SSLContext | bool:
+        """How calls to a service are verified: by the stack's own authority, or for one that the
+        stack does not run itself as this machine verifies the rest of the world."""
+        if self.config.get(f"{service}:url"):
+            return True
+        return ssl.create_default_context(cadata=self.authority.certificate)
 
     @property
     def port_offset(self) -> int:

@@ -4,7 +4,15 @@ import sys
 
 import pulumi
 
-from dynamic_providers.local.resources import Job, Process, Supervisor
+from dynamic_providers.credentials import derive
+from dynamic_providers.local.resources import (
+    Certificate,
+    CertificateAuthority,
+    Job,
+    Process,
+    Supervisor,
+)
+from tls.authority import SECRET_NAME, authority, fingerprint, load
 
 STACK = "/srv/dataflow/stacks/example"
 
@@ -28,4 +36,20 @@ greeting = Job(
     command=[sys.executable, "-c", "print('hello')"],
     triggers={"greeting": "1"},
     opts=pulumi.ResourceOptions(depends_on=[web]),
+)
+
+seed = pulumi.Config("dataflow").require_secret("seed")
+trusted = pulumi.Output.unsecret(
+    seed.apply(lambda seed: authority(derive(seed, SECRET_NAME)).certificate)
+)
+
+ca = CertificateAuthority("ca", stack_dir=STACK, certificate=trusted)
+
+web_certificate = Certificate(
+    "web-certificate",
+    stack_dir=STACK,
+    name="web",
+    authority=trusted.apply(lambda pem: fingerprint(load(pem))),
+    hosts=["localhost", "127.0.0.1"],
+    opts=pulumi.ResourceOptions(depends_on=[supervisor, ca]),
 )

@@ -4,6 +4,7 @@ Public API: https://reference.airbyte.com. The Config API is served by the same 
 `/api/v1`.
 """
 
+import ssl
 import threading
 import time
 from collections.abc import Generator, Iterator, Mapping
@@ -62,12 +63,20 @@ class ApplicationAuth(SessionAuth):
 class AirbyteClient:
     """One Airbyte instance. Thread-safe."""
 
-    def __init__(self, base_url: str, client_secret: str, *, client_id: str = CLIENT_ID) -> None:
+    def __init__(
+        self,
+        base_url: str,
+        client_secret: str,
+        *,
+        client_id: str = CLIENT_ID,
+        verify: ssl.SSLContext | bool = True,
+    ) -> None:
         self.api = ApiClient(
             "airbyte",
             base_url,
             auth=ApplicationAuth(base_url, client_id, client_secret),
             secrets=(client_secret,),
+            verify=verify,
             timeout_s=TIMEOUT_S,
         )
         self._workspace: str | None = None

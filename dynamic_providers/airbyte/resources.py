@@ -26,7 +26,8 @@ class AirbyteProvider(HandlerProvider):
     @staticmethod
     def connect(stack: Stack) -> AirbyteClient:
         user, secret = stack.login("airbyte", CLIENT_ID, SECRET_NAME)
-        return AirbyteClient(stack.url("airbyte"), secret, client_id=user)
+        verify = stack.trust("airbyte")
+        return AirbyteClient(stack.url("airbyte"), secret, client_id=user, verify=verify)
 
 
 class WorkspaceProvider(AirbyteProvider):

@@ -3,6 +3,7 @@
 https://docs.dremio.com/current/reference/api/
 """
 
+import ssl
 import threading
 import time
 from collections.abc import Callable, Generator, Sequence
@@ -51,14 +52,21 @@ class LoginAuth(SessionAuth):
 class DremioClient:
     """One Dremio coordinator, as one user. Thread-safe."""
 
-    def __init__(self, base_url: str, password: str, *, user: str = ADMIN) -> None:
+    def __init__(
+        self,
+        base_url: str,
+        password: str,
+        *,
+        user: str = ADMIN,
+        verify: ssl.SSLContext | bool = True,
+    ) -> None:
         self.user = user
         self.password = password
         auth = LoginAuth(base_url, user, password)
-        self.api = ApiClient("dremio", base_url, auth=auth, secrets=(password,))
+        self.api = ApiClient("dremio", base_url, auth=auth, secrets=(password,), verify=verify)
         self.grants_lock = threading.Lock()  # a PUT of grants replaces all, and knows no tag
         # The first user is made before anybody can log in.
-        self.anonymous = ApiClient("dremio", base_url, secrets=(password,))
+        self.anonymous = ApiClient("dremio", base_url, secrets=(password,), verify=verify)
 
     def send(self, method: str, path: str, body: Any = None, **params: Any) -> Any:
         """JSON of the answer, or None for 404."""

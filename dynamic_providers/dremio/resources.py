@@ -37,7 +37,8 @@ class DremioProvider(HandlerProvider):
     @staticmethod
     def connect(stack: Stack) -> DremioClient:
         user, secret = stack.login("dremio", ADMIN, SECRET_NAME)
-        return DremioClient(stack.url("dremio"), secret, user=user)
+        verify = stack.trust("dremio")
+        return DremioClient(stack.url("dremio"), secret, user=user, verify=verify)
 
 
 class FirstUserProvider(DremioProvider):

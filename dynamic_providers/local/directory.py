@@ -1,6 +1,7 @@
 """The folder of a service: `<stackDir>/services/<name>/`.
 
 config/  `files` (0640) and `secretFiles` (0600, the service user's own); the service may add files
+config/tls/  the service's certificate, a resource of its own (certificate.py)
 data/    the service's own; also its home and working directory
 logs/    what it prints, written by supervisord or the job runner, so the service can only read it
 run      the command of a process
@@ -34,6 +35,10 @@ class ServiceDirectory:
     @property
     def config(self) -> Path:
         return self.path / "config"
+
+    @property
+    def tls(self) -> Path:
+        return self.config / "tls"
 
     @property
     def data(self) -> Path:
@@ -95,9 +100,9 @@ class ServiceDirectory:
             (self.config / stale).unlink(missing_ok=True)
         self._manifest.write_text(json.dumps(sorted({*files, *secret_files})))
         for path, content in files.items():
-            self._write_below_config(path, content, account, secret=False)
+            self.write_file(path, content, account, secret=False)
         for path, content in secret_files.items():
-            self._write_below_config(path, content, account, secret=True)
+            self.write_file(path, content, account, secret=True)
 
     def _written(self) -> set[str]:
         try:
@@ -105,9 +110,8 @@ class ServiceDirectory:
         except (FileNotFoundError, ValueError):
             return set()
 
-    def _write_below_config(
-        self, path: str, content: str, account: Account, *, secret: bool
-    ) -> None:
+    def write_file(self, path: str, content: str, account: Account, *, secret: bool) -> None:
+        """path: relative to config/."""
         target = self.config / path
         for folder in reversed(target.relative_to(self.config).parents[:-1]):
             folder = self.config / folder
@@ -138,17 +142,32 @@ class ServiceDirectory:
         return lines[-TAIL_LINES:]
 
     def remove(self, *, keep_data: bool) -> None:
-        """Without the configuration; and without data and logs, unless they are kept."""
-        shutil.rmtree(self.config, ignore_errors=False) if self.config.exists() else None
+        """Without the configuration; and without data and logs, unless they are kept. The
+        certificate stays in any case: its own resource removes it."""
+        _empty(self.config, but=(self.tls,))
         for file in (self.run, self._manifest, self.pending):
             file.unlink(missing_ok=True)
-        if not keep_data and self.path.exists():
-            shutil.rmtree(self.path)
-        remove_empty(self.path, self.path.parent, self.path.parent.parent)
+        if not keep_data:
+            _empty(self.path, but=(self.config,))
+        remove_empty(self.config, self.path, self.path.parent, self.path.parent.parent)
+
+    def remove_certificate(self) -> None:
+        _empty(self.tls)
+        own = (self.tls, self.config, self.data, self.logs)
+        remove_empty(*own, self.path, self.path.parent, self.path.parent.parent)
 
 
 def of(props: Props) -> ServiceDirectory:
     return ServiceDirectory(Path(props["stackDir"]) / "services" / props["name"])
+
+
+def _empty(folder: Path, but: tuple[Path, ...] = ()) -> None:
+    for entry in folder.iterdir() if folder.exists() else ():
+        if entry.is_dir() and not entry.is_symlink():
+            if entry not in but:
+                shutil.rmtree(entry)
+        else:
+            entry.unlink()
 
 
 def remove_empty(*folders: Path) -> None:

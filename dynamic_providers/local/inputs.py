@@ -124,10 +124,11 @@ def relative_path(path: str, field: str) -> str:
     return path
 
 
-def stop_signal(raw: Mapping[str, Any]) -> str:
-    value = text(raw, "stopSignal", "TERM")
-    if value != UNKNOWN and f"SIG{value}" not in signal.Signals.__members__:
-        raise InputError("stopSignal", f"{value!r}: expected TERM, INT, QUIT or another signal")
+def signal_name(raw: Mapping[str, Any], field: str, default: str) -> str:
+    """default: also "" where there may be none."""
+    value = text(raw, field, default)
+    if value not in (UNKNOWN, default) and f"SIG{value}" not in signal.Signals.__members__:
+        raise InputError(field, f"{value!r}: expected TERM, INT, QUIT or another signal")
     return value
 
 

@@ -65,7 +65,7 @@ def normalize(raw: Mapping[str, Any]) -> Props:
         "init": init_steps.normalize(raw),
         "ports": ports,
         "readiness": readiness.normalize(raw),
-        "stopSignal": inputs.stop_signal(raw),
+        "stopSignal": inputs.signal_name(raw, "stopSignal", "TERM"),
         "stopTimeoutS": inputs.seconds(raw, "stopTimeoutS", STOP_TIMEOUT_S),
         "keepData": inputs.boolean(raw, "keepData", False),
         "running": inputs.boolean(raw, "running", True),

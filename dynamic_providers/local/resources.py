@@ -11,8 +11,15 @@ import pulumi
 
 from dynamic_providers.adapter import DynamicResource, HandlerProvider
 from dynamic_providers.handler import Handler
-from dynamic_providers.local import job, process, supervisor
+from dynamic_providers.local import (
+    certificate,
+    certificate_authority,
+    job,
+    process,
+    supervisor,
+)
 from dynamic_providers.stack import Stack
+from tls.authority import DURATION_DAYS, RENEW_BEFORE_DAYS, Authority
 
 
 class LocalProvider(HandlerProvider):
@@ -32,6 +39,20 @@ class ProcessProvider(LocalProvider):
 
 class JobProvider(LocalProvider):
     handler: ClassVar[Handler[None]] = job
+
+
+class SigningProvider(HandlerProvider):
+    @staticmethod
+    def connect(stack: Stack) -> Authority:
+        return stack.authority
+
+
+class CertificateAuthorityProvider(SigningProvider):
+    handler: ClassVar[Handler[Authority]] = certificate_authority
+
+
+class CertificateProvider(SigningProvider):
+    handler: ClassVar[Handler[Authority]] = certificate
 
 
 class Supervisor(DynamicResource):
@@ -142,3 +163,73 @@ class Job(DynamicResource):
             "timeoutS": timeout_s,
         }
         super().__init__(JobProvider, resource_name, props, opts)
+
+
+class CertificateAuthority(DynamicResource):
+    """The certificate of the stack's authority, in `<stack_dir>/tls/ca.crt`.
+
+    stack_dir: absolute path of the stack's folder.
+    certificate: of the authority of the stack's seed, in PEM: `tls.authority.authority`.
+    """
+
+    def __init__(
+        self,
+        resource_name: str,
+        *,
+        stack_dir: str,
+        certificate: pulumi.Input[str],
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        props = {"stackDir": stack_dir, "certificate": certificate}
+        super().__init__(CertificateAuthorityProvider, resource_name, props, opts)
+
+
+class Certificate(DynamicResource):
+    """The certificate of a service, in `<stack_dir>/services/<name>/config/tls/`.
+
+    name: of the service.
+    authority: SHA-256 fingerprint of the authority's certificate; another one means a new
+        certificate.
+    hosts: DNS names and IP addresses of the service.
+    user: account that may read the key, "" for the one that runs Pulumi.
+    certificate_file, key_file, ca_file: names of the files, as the program wants them.
+    reload_signal: for a program that does not look for new files, such as HUP.
+    duration_days: how long it is valid, 90 at most.
+    renew_before_days: how long before its end it is renewed, a third of its duration or more.
+    """
+
+    def __init__(
+        self,
+        resource_name: str,
+        *,
+        stack_dir: str,
+        name: str,
+        authority: pulumi.Input[str],
+        hosts: Sequence[pulumi.Input[str]],
+        user: str = "",
+        certificate_file: str = "tls.crt",
+        key_file: str = "tls.key",
+        ca_file: str = "ca.crt",
+        reload_signal: str = "",
+        duration_days: int = DURATION_DAYS,
+        renew_before_days: int = RENEW_BEFORE_DAYS,
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        props = {
+            "stackDir": stack_dir,
+            "name": name,
+            "authority": authority,
+            "hosts": list(hosts),
+            "user": user,
+            "certificateFile": certificate_file,
+            "keyFile": key_file,
+            "caFile": ca_file,
+            "reloadSignal": reload_signal,
+            "durationDays": duration_days,
+            "renewBeforeDays": renew_before_days,
+        }
+        super().__init__(CertificateProvider, resource_name, props, opts)
+
+    @property
+    def not_after(self) -> pulumi.Output[str]:
+        return self.output("notAfter")

@@ -4,6 +4,7 @@ https://superset.apache.org/docs/api
 """
 
 import re
+import ssl
 import threading
 import time
 from collections.abc import Generator
@@ -80,13 +81,21 @@ class SupersetClient:
     without a lock of its own: of two at once, one fails on the other's permission.
     """
 
-    def __init__(self, base_url: str, password: str, *, user: str = ADMIN) -> None:
+    def __init__(
+        self,
+        base_url: str,
+        password: str,
+        *,
+        user: str = ADMIN,
+        verify: ssl.SSLContext | bool = True,
+    ) -> None:
         self.creating = threading.Lock()
         self.api = ApiClient(
             "superset",
             base_url,
             auth=BrowserAuth(base_url, user, password),
             secrets=(password,),
+            verify=verify,
         )
 
     def send(self, method: str, path: str, body: Any = None, **params: Any) -> Any:

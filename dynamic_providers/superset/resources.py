@@ -35,7 +35,8 @@ class SupersetProvider(HandlerProvider):
     @staticmethod
     def connect(stack: Stack) -> SupersetClient:
         user, secret = stack.login("superset", ADMIN, SECRET_NAME)
-        return SupersetClient(stack.url("superset"), secret, user=user)
+        verify = stack.trust("superset")
+        return SupersetClient(stack.url("superset"), secret, user=user, verify=verify)
 
 
 class DatabaseProvider(SupersetProvider):

@@ -49,7 +49,8 @@ def mocks():
     asyncio.set_event_loop(asyncio.new_event_loop())
     mocks = Mocks()
     pulumi.runtime.set_mocks(mocks, project="dataflow", stack="test")
-    pulumi.runtime.set_all_config({f"examples:{name}": "pa55word-1" for name in SECRETS})
+    secrets = {f"examples:{name}": "pa55word-1" for name in SECRETS}
+    pulumi.runtime.set_all_config({**secrets, "dataflow:seed": "a seed of this test"})
     yield mocks
     pulumi.runtime.set_all_config({})
     pulumi.runtime.settings.reset_options()

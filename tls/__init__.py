@@ -1,0 +1,1 @@
+"""Certificates and TLS contexts of a stack: no product, no Pulumi."""
