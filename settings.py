@@ -7,11 +7,13 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from components.sizing import PROFILES
 from flow.model import DataFlow
 
 NAMESPACE = "dataflow"
+IMAGES = "images:"
 RUNTIMES = ("process", "docker", "kubernetes")
-BUILT_RUNTIMES = ("process",)
+BUILT_RUNTIMES = ("process", "docker")
 MAX_PORT_OFFSET = 20000  # the highest port of the specification is 32010
 MAX_SHOP_ORDERS = 15_000_000  # TPC-H scale factor 10, the largest that one process loads here
 
@@ -22,7 +24,8 @@ class SettingsError(ValueError):
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """Typed configuration of one stack; the fields are the keys of Pulumi.yaml's schema."""
+    """Typed configuration of one stack; the fields are the keys of Pulumi.yaml's schema, and
+    images: program -> reference, the keys `images:<program>`."""
 
     stack: str
     runtime: str
@@ -31,6 +34,8 @@ class Settings:
     allow_reset: bool
     shop_orders: int
     flow: str
+    profile: str
+    images: Mapping[str, str]
 
     def require_built(self) -> None:
         """Raises SettingsError for a runtime that is declared but not built yet."""
@@ -89,6 +94,7 @@ _PARSERS: Mapping[str, tuple[str, Callable[[Any], Any]]] = {
     "allowReset": ("allow_reset", _boolean),
     "shopOrders": ("shop_orders", _integer(100, MAX_SHOP_ORDERS)),
     "flow": ("flow", str),
+    "profile": ("profile", _choice(*PROFILES)),
 }
 _SECRET_KEYS = ("seed",)
 
@@ -115,7 +121,10 @@ def parse(stack: str, config: Mapping[str, str]) -> Settings:
             faults.append(f"{NAMESPACE}:{key}: {own[key]!r}: {fault} (Pulumi.{stack}.yaml)")
     if faults:
         raise SettingsError("configuration of stack " + f"{stack!r}:\n  " + "\n  ".join(faults))
-    return Settings(stack=stack, **values)
+    images = {
+        key.removeprefix(IMAGES): value for key, value in config.items() if key.startswith(IMAGES)
+    }
+    return Settings(stack=stack, images=images, **values)
 
 
 def _plain(text: str) -> Any:

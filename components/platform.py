@@ -19,8 +19,10 @@ from components.processing.dremio import STORE_USER as DREMIO_STORE_USER
 from components.processing.dremio import Dremio, DremioArgs
 from components.processing.pipeline import Pipeline, PipelineArgs
 from components.processing.reflections import Reflections, ReflectionsArgs
+from components.runtime.products.dremio import PREFIX as DREMIO_PREFIX
 from components.runtime.service import Runtime
 from components.security.credentials import Credentials
+from components.sizing import PROFILES
 from components.storage.object_store import Access, ObjectStore, ObjectStoreArgs
 from components.storage.postgres import Postgres, PostgresArgs
 from components.storage.search import Search, SearchArgs
@@ -35,7 +37,7 @@ ACCESS = (
     Access(
         user=DREMIO_STORE_USER,
         read=(Layer.BRONZE, Layer.SILVER, Layer.GOLD),
-        write=(Layer.SILVER, Layer.GOLD),
+        write=(DREMIO_PREFIX, Layer.SILVER, Layer.GOLD),
     ),
 )
 
@@ -60,6 +62,7 @@ class Platform(pulumi.ComponentResource):
             runtime=runtime,
             credentials=Credentials(seed),
             keep_data=settings.keep_data,
+            sizes=PROFILES[settings.profile],
         )
         inside = child_of(self)
 

@@ -58,8 +58,10 @@ def _service(args: AirbyteArgs) -> Service:
             "logs-password": secret("elasticsearch-airbyte-logs"),
         },
         ports=ports,
+        size=args.context.sizes["airbyte"],
         readiness=Readiness(kind="http", port=ports["api"], path="/api/public/v1/health"),
         connects_to=("elasticsearch", "minio", "postgres"),
+        reaches_outside=True,  # sources are anywhere
     )
 
 

@@ -68,6 +68,7 @@ def _service(args: MetricsArgs) -> Service:
         files=prometheus_config.files(scrapes=scrapes, interval_s=SCRAPE_INTERVAL_S),
         secret_files={"minio-token": args.object_store.metrics_token},
         ports=ports,
+        size=args.context.sizes["prometheus"],
         readiness=Readiness(kind="http", port=ports["http"], path="/-/ready"),
         connects_to=("minio", *sorted(args.targets)),
     )

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import pulumi
 
 from components.context import Context
+from components.runtime.products.superset import Superset as SupersetProduct
 from components.runtime.service import Endpoint, Readiness, RunningService, Service
 from components.storage.postgres import Postgres
 from services.superset import config as superset_config
@@ -44,8 +45,10 @@ def _service(args: SupersetArgs) -> Service:
     return Service(
         name="superset",
         program="superset",
-        command=superset_config.command(runtime.installed("superset")),
-        environment=superset_config.environment(config_dir=config, data_dir=data),
+        command=superset_config.command(runtime.installed("superset"), runtime.project),
+        environment=superset_config.environment(
+            config_dir=config, data_dir=data, project=runtime.project
+        ),
         files=superset_config.files(
             host=runtime.bind_host,
             port=ports["http"],
@@ -67,6 +70,7 @@ def _service(args: SupersetArgs) -> Service:
             "secret-key": secret("superset-secret-key"),
         },
         ports=ports,
+        size=args.context.sizes["superset"],
         readiness=Readiness(
             kind="http",
             port=ports["http"],
@@ -74,4 +78,5 @@ def _service(args: SupersetArgs) -> Service:
             timeout_s=FIRST_START_S,
         ),
         connects_to=("dremio", "postgres"),
+        product=SupersetProduct(cache_password=secret("superset-cache")),
     )

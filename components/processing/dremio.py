@@ -12,6 +12,7 @@ import pulumi
 
 from components.context import Context
 from components.options import child_of
+from components.runtime.products.dremio import Dremio as DremioProduct
 from components.runtime.service import Endpoint, Readiness, RunningService, Service
 from components.storage.object_store import ObjectStore
 from dynamic_providers.dremio.resources import FirstUser, Source, Space
@@ -96,8 +97,16 @@ def _service(args: DremioArgs) -> Service:
         ),
         files={"dremio.json": json.dumps(config, indent=2)},
         ports=ports,
+        size=args.context.sizes["dremio"],
         readiness=Readiness(kind="tcp", port=ports["flight"]),
         connects_to=("minio",),
+        product=DremioProduct(
+            store=args.object_store.endpoint,
+            bucket=BUCKET,
+            user=STORE_USER,
+            key=args.context.credentials.secret(f"minio-{STORE_USER}"),
+            executor=args.context.sizes["dremio-executor"],
+        ),
     )
 
 

@@ -65,6 +65,7 @@ def _service(args: PipelineArgs) -> Service:
         files=_files(args, "pipeline"),
         secret_files=_secret_files(args.context.credentials),
         ports=ports,
+        size=args.context.sizes["pipeline"],
         readiness=Readiness(kind="http", port=ports["metrics"], path="/health"),
         connects_to=("airbyte", "dremio", "postgres", "superset"),
     )

@@ -14,15 +14,25 @@ INGESTION = "ingestion"
 PROCESSING = "processing"
 PRESENTATION = "presentation"
 OBSERVABILITY = "observability"
+LAYERS = (STORAGE, INGESTION, PROCESSING, PRESENTATION, OBSERVABILITY)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Place:
     """layer: of the specification, which is also the network of the service.
-    ports: name -> port."""
+    ports: name -> port. inner: names of those that only replicas of the service use."""
 
     layer: str
     ports: Mapping[str, int] = field(default_factory=dict)
+    inner: tuple[str, ...] = ()
+    within: bool = False  # a part of a product: other services use it, and nobody else
+
+    @property
+    def published(self) -> dict[str, int]:
+        """The ports that users and the machine that runs Pulumi reach."""
+        if self.within:
+            return {}
+        return {name: port for name, port in self.ports.items() if name not in self.inner}
 
 
 PLACES: Mapping[str, Place] = {
@@ -31,14 +41,20 @@ PLACES: Mapping[str, Place] = {
     "elasticsearch": Place(
         layer=STORAGE,
         ports={"http": PORTS["elasticsearch"], "transport": PORTS["elasticsearch-transport"]},
+        inner=("transport",),
     ),
     "shop-seed": Place(layer=INGESTION),
     "airbyte": Place(layer=INGESTION, ports={"api": PORTS["airbyte"]}),
     "dremio": Place(
         layer=PROCESSING, ports={"rest": PORTS["dremio"], "flight": PORTS["dremio-flight"]}
     ),
+    "zookeeper": Place(layer=PROCESSING, ports={"client": 2181}, within=True),
+    "dremio-executor": Place(layer=PROCESSING, within=True),
     "dbt-build": Place(layer=PROCESSING),
     "pipeline": Place(layer=PROCESSING, ports={"metrics": PORTS["pipeline"]}),
+    "superset-cache": Place(layer=PRESENTATION, ports={"redis": 6379}, within=True),
+    "superset-worker": Place(layer=PRESENTATION, within=True),
+    "superset-beat": Place(layer=PRESENTATION, within=True),
     "superset": Place(layer=PRESENTATION, ports={"http": PORTS["superset"]}),
     "prometheus": Place(layer=OBSERVABILITY, ports={"http": PORTS["prometheus"]}),
 }

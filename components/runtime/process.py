@@ -37,6 +37,7 @@ class ProcessRuntime(pulumi.ComponentResource):
 
     bind_host = HOST
     clients = f"{HOST}/32"
+    clustered = False
 
     def __init__(
         self,
@@ -69,6 +70,9 @@ class ProcessRuntime(pulumi.ComponentResource):
 
     def endpoint(self, service: str, port: str) -> Endpoint:
         return _endpoint(port, self.ports(service)[port])
+
+    def members(self, service: Service) -> tuple[str, ...]:
+        return (HOST,)
 
     def probe(self, program: str, *arguments: str) -> tuple[str, ...]:
         return self.python(f"services.{program}.ready", *arguments)

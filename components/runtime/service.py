@@ -8,6 +8,7 @@ from typing import Protocol
 
 import pulumi
 
+from components.sizing import SMALLEST, Size
 from services.init import Init
 
 NAME = re.compile(r"[a-z][a-z0-9-]{0,39}")
@@ -65,6 +66,9 @@ class Service:
     ports: name -> port that it listens on; SCHEMES tells what each speaks.
     connects_to: names of services that it opens connections to, started before it or not: the
         edges of the data flow, and all that its network lets through.
+    reaches_outside: it opens connections to hosts outside the stack too.
+    size: cores, memory, disk and replicas, for runtimes that can limit them.
+    product: what this service stands for, where the real product can run.
     stop_timeout_s: seconds from the stop signal to SIGKILL.
     """
 
@@ -78,6 +82,9 @@ class Service:
     ports: Mapping[str, int] = field(default_factory=dict)
     readiness: Readiness | None = None
     connects_to: tuple[str, ...] = ()
+    reaches_outside: bool = False
+    size: Size = SMALLEST
+    product: "Product | None" = None
     stop_signal: str = "TERM"
     stop_timeout_s: int = 10
 
@@ -113,6 +120,8 @@ class Job:
     secret_files: Texts = field(default_factory=dict)
     triggers: Texts = field(default_factory=dict)
     connects_to: tuple[str, ...] = ()
+    reaches_outside: bool = False
+    size: Size = SMALLEST
     timeout_s: int = 600
 
     def __post_init__(self) -> None:
@@ -165,23 +174,36 @@ class RunningService:
     endpoints: Mapping[str, Endpoint]
 
 
+class Product(Protocol):
+    """A product that consists of services of its own."""
+
+    def services(self, runtime: "Runtime", stand_in: Service) -> Sequence[Service]:
+        """In starting order. The one with the stand-in's name is the one that others talk to."""
+
+
 class Runtime(Protocol):
     """Runs services and jobs in one environment.
 
     bind_host: the address that services listen on.
     clients: who may connect to them, as a network in CIDR notation or `all`.
     project: the root of this project as its modules see it.
+    clustered: whether services can have replicas, each with a name and a disk of its own.
     """
 
     bind_host: str
     clients: str
     project: Path
+    clustered: bool
 
     def ports(self, service: str) -> Mapping[str, int]:
         """name -> port that a service of the catalog listens on."""
 
     def endpoint(self, service: str, port: str) -> Endpoint:
         """Where a service of the catalog is reached, started or not."""
+
+    def members(self, service: Service) -> tuple[str, ...]:
+        """The host name of each replica of a service, for products whose replicas must know each
+        other. One where there are no replicas."""
 
     def probe(self, program: str, *arguments: str) -> tuple[str, ...]:
         """The command that succeeds once a program, running beside it, is ready: `postgresql`

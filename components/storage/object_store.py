@@ -202,5 +202,6 @@ def _service(context: Context) -> Service:
         ),
         secret_files={"root-password": context.credentials.secret("minio-root")},
         ports=ports,
+        size=context.sizes["minio"],
         readiness=Readiness(kind="http", port=ports["s3"], path="/minio/health/ready"),
     )

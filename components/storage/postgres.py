@@ -114,6 +114,7 @@ def _service(context: Context) -> Service:
             ),
         ),
         ports=ports,
+        size=context.sizes["postgres"],
         readiness=Readiness(
             kind="command",
             command=context.runtime.probe("postgresql", str(ports["sql"])),

@@ -118,6 +118,7 @@ def _service(context: Context) -> Service:
             ),
         ),
         ports=ports,
+        size=context.sizes["elasticsearch"],
         readiness=Readiness(
             kind="command",
             command=context.runtime.probe(

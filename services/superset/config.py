@@ -6,7 +6,8 @@ from pathlib import Path
 
 from services.superset.settings import VARIABLE
 
-HERE = Path(__file__).resolve().parent
+ROOT = Path(__file__).resolve().parents[2]
+FOLDER = "services/superset"
 HOST = "127.0.0.1"
 READY_PATH = "/login/"  # /health is answered before the database and the templates work
 
@@ -38,15 +39,17 @@ def files(
     return {"superset.json": json.dumps(settings, indent=2) + "\n"}
 
 
-def command(venv: Path) -> tuple[str, ...]:
-    """-P: the script's folder must not come before Superset's packages."""
-    return (str(venv / "bin/python"), "-P", str(HERE / "serve.py"))
+def command(venv: Path, project: Path = ROOT) -> tuple[str, ...]:
+    """project: where Superset finds this project's folder.
+
+    -P: the script's folder must not come before Superset's packages."""
+    return (str(venv / "bin/python"), "-P", str(project / FOLDER / "serve.py"))
 
 
-def environment(*, config_dir: Path, data_dir: Path) -> dict[str, str]:
+def environment(*, config_dir: Path, data_dir: Path, project: Path = ROOT) -> dict[str, str]:
     return {
         VARIABLE: str(config_dir / "superset.json"),
-        "SUPERSET_CONFIG_PATH": str(HERE / "superset_config.py"),
+        "SUPERSET_CONFIG_PATH": str(project / FOLDER / "superset_config.py"),
         "SUPERSET_HOME": str(data_dir),
         "PYTHONDONTWRITEBYTECODE": "1",
         "PYTHONUNBUFFERED": "1",

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 VARIABLE = "DATAFLOW_SUPERSET_CONFIG"
+REDIS_FILE = "redis.json"  # beside the settings: host, port, user, passwordFile
 SECRET_KEY_MIN_BYTES = 42  # what Superset recommends; it signs sessions and encrypts passwords
 
 
@@ -32,8 +33,19 @@ class Metadata:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Redis:
+    """Where several servers and workers share caches, limits and tasks."""
+
+    host: str
+    port: int
+    user: str
+    password_file: Path
+
+
+@dataclass(frozen=True, kw_only=True)
 class Settings:
-    """cache_dir: of query results, private to the service's user: it holds pickles."""
+    """cache_dir: of query results, private to the service's user: it holds pickles.
+    redis: None where one process serves all."""
 
     host: str
     port: int
@@ -42,6 +54,7 @@ class Settings:
     metadata: Metadata
     admin_user: str
     admin_password_file: Path
+    redis: Redis | None
 
 
 def load(environ: Mapping[str, str] = os.environ) -> Settings:
@@ -58,6 +71,7 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
             metadata=_metadata(raw["metadata"]),
             admin_user=raw["admin"]["user"],
             admin_password_file=Path(raw["admin"]["passwordFile"]),
+            redis=_redis(Path(name).with_name(REDIS_FILE)),
         )
     except KeyError as error:
         raise ValueError(f"{name}: the key {error.args[0]!r} is missing") from None
@@ -77,6 +91,18 @@ def secret_key(settings: Settings) -> str:
             f"{settings.secret_key_file}: expected {SECRET_KEY_MIN_BYTES} bytes or more"
         )
     return key
+
+
+def _redis(file: Path) -> Redis | None:
+    if not file.exists():
+        return None
+    raw = json.loads(file.read_text())
+    return Redis(
+        host=raw["host"],
+        port=int(raw["port"]),
+        user=raw["user"],
+        password_file=Path(raw["passwordFile"]),
+    )
 
 
 def _metadata(raw: Mapping[str, Any]) -> Metadata:

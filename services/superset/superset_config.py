@@ -34,7 +34,28 @@ def _derived(name: str) -> str:
     return hmac.digest(_key.encode(), name.encode(), "sha256").hex()
 
 
-def _file_cache(name: str) -> dict[str, str | int]:
+def _redis_url(database: int) -> str:
+    redis = _settings.redis
+    if redis is None:
+        raise ValueError(f"{settings.REDIS_FILE} is missing")
+    return URL.create(
+        "redis",
+        username=redis.user,
+        password=settings.secret(redis.password_file),
+        host=redis.host,
+        port=redis.port,
+        database=str(database),
+    ).render_as_string(hide_password=False)
+
+
+def _cache(name: str) -> dict[str, str | int]:
+    if _settings.redis is not None:
+        return {
+            "CACHE_TYPE": "RedisCache",
+            "CACHE_REDIS_URL": _redis_url(0),
+            "CACHE_KEY_PREFIX": f"{name}-",
+            "CACHE_DEFAULT_TIMEOUT": CACHE_SECONDS,
+        }
     return {
         "CACHE_TYPE": "FileSystemCache",
         "CACHE_DIR": str(_settings.cache_dir / name),
@@ -105,12 +126,29 @@ SQLALCHEMY_DATABASE_URI = URL.create(
 ).render_as_string(hide_password=False)
 SUPERSET_WEBSERVER_PORT = _settings.port
 
-CACHE_CONFIG = _file_cache("metadata")
-DATA_CACHE_CONFIG = _file_cache("data")
+CACHE_CONFIG = _cache("metadata")
+DATA_CACHE_CONFIG = _cache("data")
 
 STATS_LOGGER = _Stats()
 EVENT_LOGGER = _AuditLog()
 BLUEPRINTS = [_metrics]
+
+if _settings.redis is not None:
+
+    class _Celery:
+        """Tasks of workers, and when beat starts them."""
+
+        broker_url = _redis_url(2)
+        result_backend = _redis_url(3)
+        imports = ("superset.sql_lab", "superset.tasks.scheduler")
+        worker_prefetch_multiplier = 1
+        task_acks_late = True
+        beat_schedule = {
+            "reports.scheduler": {"task": "reports.scheduler", "schedule": 60.0},
+            "reports.prune_log": {"task": "reports.prune_log", "schedule": 24 * 3600.0},
+        }
+
+    CELERY_CONFIG = _Celery
 
 FEATURE_FLAGS = {
     "RLS_IN_SQLLAB": True,  # else row-level security does not hold in SQL Lab
@@ -119,8 +157,8 @@ FEATURE_FLAGS = {
 PUBLIC_ROLE_LIKE = None
 AUTH_USER_REGISTRATION = False
 WTF_CSRF_ENABLED = True
-RATELIMIT_ENABLED = True  # counted in memory, which is right for one process
-RATELIMIT_STORAGE_URI = "memory://"
+RATELIMIT_ENABLED = True
+RATELIMIT_STORAGE_URI = "memory://" if _settings.redis is None else _redis_url(1)
 SHOW_STACKTRACE = False
 FAB_API_SWAGGER_UI = False
 ENABLE_CORS = False

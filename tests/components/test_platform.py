@@ -5,13 +5,12 @@ import json
 from collections import Counter
 from pathlib import Path
 
-import pulumi
 import pytest
 
 from components.runtime.process import ProcessRuntime
 from flow.commerce import FLOW
 from flow.model import DataFlow, Stream, SyncMode
-from settings import Settings
+from tests.support import declaring
 
 PRODUCTS = Stream(
     source="postgres",
@@ -22,54 +21,15 @@ PRODUCTS = Stream(
 WITH_THIRD_TABLE = dataclasses.replace(FLOW, streams=(*FLOW.streams, PRODUCTS))
 
 
-class Recorder(pulumi.runtime.Mocks):
-    """Keeps every registration: name -> (type, inputs)."""
-
-    def __init__(self) -> None:
-        self.resources: dict[str, tuple[str, dict]] = {}
-
-    def new_resource(self, args: pulumi.runtime.MockResourceArgs):
-        assert args.name not in self.resources, f"{args.name} is declared twice"
-        self.resources[args.name] = (args.typ, args.inputs)
-        return f"{args.name}-id", {**args.inputs, **COMPUTED.get(args.typ, {})}
-
-    def call(self, args: pulumi.runtime.MockCallArgs):
-        raise AssertionError(f"unexpected call of {args.token}")
-
-
-COMPUTED: dict[str, dict] = {}
-
-
 def declared(flow: DataFlow, tmp_path: Path, *, preview: bool = False) -> dict:
-    """All resources that the program declares for `flow`."""
-    from components.platform import Platform
-
-    recorder = Recorder()
-    pulumi.runtime.set_mocks(recorder, project="dataflow", stack="test", preview=preview)
-    settings = Settings(
-        stack="test",
-        runtime="process",
-        port_offset=0,
-        keep_data=False,
-        allow_reset=False,
-        shop_orders=1500,
-        flow="flow.commerce:FLOW",
+    """All resources that the program declares for `flow` as processes."""
+    return declaring.declared(
+        lambda: ProcessRuntime(
+            "runtime", stack_dir=tmp_path, user="", port_offset=0, keep_data=False
+        ),
+        flow=flow,
+        preview=preview,
     )
-
-    @pulumi.runtime.test
-    def program() -> None:
-        Platform(
-            "platform",
-            settings=settings,
-            flow=flow,
-            runtime=ProcessRuntime(
-                "runtime", stack_dir=tmp_path, user="", port_offset=0, keep_data=False
-            ),
-            seed=pulumi.Output.secret("a seed that only this test knows"),
-        )
-
-    program()
-    return recorder.resources
 
 
 @pytest.mark.parametrize("preview", [True, False])

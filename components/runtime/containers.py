@@ -1,0 +1,110 @@
+"""What runtimes with containers share: where programs, files and probes are in an image."""
+
+import shlex
+from collections.abc import Mapping
+from pathlib import Path
+
+import pulumi
+
+from components.runtime.catalog import place
+from components.runtime.images import Images
+from components.runtime.service import PROJECT, Job, Readiness, Service
+
+ROOT = Path("/dataflow")  # of the folders of services, in every container
+# Programs that the project's own image holds, in environments of their own.
+IN_PROJECT = {"dbt": "venvs/dbt", "source-faker": "venvs/source-faker"}
+SHELL = ("/bin/sh", "-ec")
+LOOPBACK = "127.0.0.1"
+
+
+class Containers:
+    """Answers of a runtime that depend on the images alone."""
+
+    bind_host = "0.0.0.0"  # noqa: S104 - networks and policies decide who gets there
+    clients = "all"
+
+    def __init__(self, images: Images) -> None:
+        self.images = images
+        self.project = Path(str(images.of(PROJECT).home))
+
+    def directory(self, name: str) -> Path:
+        return ROOT / name
+
+    def installed(self, program: str) -> Path:
+        if program in IN_PROJECT:
+            return self.project / IN_PROJECT[program]
+        return Path(str(self.images.of(program).home))
+
+    def python(self, module: str, *arguments: str) -> tuple[str, ...]:
+        launcher = self.project / "components/runtime/launch.py"
+        return (str(self.project / ".venv/bin/python"), "-u", str(launcher), module, *arguments)
+
+    def ports(self, service: str) -> Mapping[str, int]:
+        return place(service).ports
+
+    def probe(self, program: str, *arguments: str) -> tuple[str, ...]:
+        home = self.installed(program)
+        if program == "postgresql":
+            (port,) = arguments
+            return (str(home / "bin/pg_isready"), "--host", LOOPBACK, "--port", port)
+        if program == "elasticsearch":
+            return (*SHELL, ELASTICSEARCH_PROBE, "probe", *arguments)
+        raise ValueError(f"program {program!r}: expected one of postgresql, elasticsearch")
+
+    def probe_command(self, service: Service) -> list[str]:
+        """The command that asks the service beside it. Raises ValueError without a readiness."""
+        readiness = service.readiness
+        if readiness is None:
+            raise ValueError(f"service {service.name!r}: readiness: expected one in a container")
+        if readiness.kind == "command":
+            return list(readiness.command)
+        kind = self.images.of(service.program).probe
+        return (
+            _http_probe(kind, readiness)
+            if readiness.kind == "http"
+            else _tcp_probe(kind, readiness)
+        )
+
+
+# Security is on, and log-ins fail until its index has started. The password must not be an
+# argument: others could read it in the process list. Arguments: port, the password's file.
+ELASTICSEARCH_PROBE = """\
+printf 'user = "elastic:%s"' "$(cat "$2")" | curl --silent --fail --output /dev/null --config - \
+    "http://127.0.0.1:$1/_cluster/health?wait_for_status=yellow&timeout=0s"
+"""
+PYTHON_HTTP = "import sys,urllib.request as r; r.urlopen(sys.argv[1], timeout=4)"
+PYTHON_TCP = "import sys,socket; socket.create_connection((sys.argv[1], int(sys.argv[2])), 4)"
+
+
+def _http_probe(kind: str, readiness: Readiness) -> list[str]:
+    url = f"http://{LOOPBACK}:{readiness.port}{readiness.path}"
+    commands = {
+        "curl": ["curl", "--silent", "--fail", "--output", "/dev/null", url],
+        "wget": ["wget", "-q", "-O", "/dev/null", url],
+        "python": ["python3", "-c", PYTHON_HTTP, url],
+    }
+    return commands[kind] if kind in commands else _tcp_probe(kind, readiness)
+
+
+def _tcp_probe(kind: str, readiness: Readiness) -> list[str]:
+    if kind == "python":
+        return ["python3", "-c", PYTHON_TCP, LOOPBACK, str(readiness.port)]
+    return ["bash", "-c", f"exec 3<>/dev/tcp/{LOOPBACK}/{readiness.port}"]
+
+
+def starting(service: Service) -> tuple[list[str], list[str]]:
+    """Entry point and command: what a first start needs, unless it is done, then the program."""
+    if not service.init:
+        return [service.command[0]], list(service.command[1:])
+    steps = []
+    for step in service.init:
+        stdin = f" < {shlex.quote(step.stdin_file)}" if step.stdin_file else ""
+        steps.append(f"test -e {shlex.quote(step.creates)} || {shlex.join(step.command)}{stdin}")
+    script = "\n".join([*steps, 'exec "$@"'])
+    return [*SHELL, script, service.name], list(service.command)
+
+
+def environment(program: Service | Job) -> list[tuple[str, pulumi.Input[str]]]:
+    """HOME is the data folder, as for processes: the root of an image is read-only."""
+    home = str(ROOT / program.name / "data")
+    return [("HOME", home), *((name, program.environment[name]) for name in program.environment)]

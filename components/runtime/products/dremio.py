@@ -1,0 +1,187 @@
+"""Dremio Community from the vendor's image: one node, or a coordinator with executors.
+
+Reflections, uploads and results are kept in the object store, below `PREFIX` of the bucket, so
+executors need no common disk. https://docs.dremio.com/current/get-started/cluster-deployments/
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+from xml.sax.saxutils import escape
+
+import pulumi
+
+from components.runtime.service import Endpoint, Readiness, Runtime, Service
+from components.sizing import Size
+
+PROGRAM = "dremio"
+COORDINATOR = "dremio"
+EXECUTOR = "dremio-executor"
+ZOOKEEPER = "zookeeper"
+PREFIX = "accelerator"
+FABRIC_PORT = 45678  # between coordinator and executors: plans and rows
+CONDUIT_PORT = 45679  # the same, for control
+START_TIMEOUT_S = 600  # the first start makes the metadata store
+HEAP_SHARE = 0.25  # of memory; the rest is direct memory, in which Dremio keeps rows
+
+LOGBACK = """\
+<configuration>
+  <appender name="console" class="ch.qos.logback.core.ConsoleAppender">
+    <encoder><pattern>%date{ISO8601} [%thread] %-5level %logger{30} - %msg%n</pattern></encoder>
+  </appender>
+  <root level="INFO"><appender-ref ref="console"/></root>
+</configuration>
+"""
+ZOO_CFG = """\
+tickTime=2000
+dataDir={data}
+clientPort={port}
+admin.enableServer=false
+4lw.commands.whitelist=ruok
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dremio:
+    """store, bucket, user, key: the object store, and who may write below PREFIX of the bucket.
+    executor: how large one is; used where services can have replicas."""
+
+    store: Endpoint
+    bucket: str
+    user: str
+    key: pulumi.Output[str]
+    executor: Size
+
+    def services(self, runtime: Runtime, stand_in: Service) -> Sequence[Service]:
+        if not runtime.clustered:
+            return [self._node(runtime, stand_in, coordinator=True, executor=True)]
+        executor = replace(
+            self._node(
+                runtime,
+                replace(stand_in, name=EXECUTOR, ports={}, size=self.executor),
+                coordinator=False,
+                executor=True,
+            ),
+            connects_to=("minio", ZOOKEEPER, COORDINATOR),
+        )
+        coordinator = replace(
+            self._node(runtime, stand_in, coordinator=True, executor=False),
+            connects_to=("minio", ZOOKEEPER, EXECUTOR),
+        )
+        return [_zookeeper(runtime), coordinator, executor]
+
+    def _node(
+        self, runtime: Runtime, service: Service, *, coordinator: bool, executor: bool
+    ) -> Service:
+        directory = runtime.directory(service.name)
+        home = runtime.installed(PROGRAM)
+        heap = int(service.size.memory_mib * HEAP_SHARE)
+        probed = service.ports["flight"] if coordinator else FABRIC_PORT
+        settings = self._settings(runtime, service, coordinator=coordinator, executor=executor)
+        return replace(
+            service,
+            program=PROGRAM,
+            product=None,
+            command=(
+                *(str(home / "bin/dremio"), "--config", str(directory / "config"), "start-fg"),
+            ),
+            environment={
+                "DREMIO_LOG_TO_CONSOLE": "1",
+                "DREMIO_LOG_DIR": "/tmp",  # noqa: S108 - a container's own
+                "DREMIO_PID_DIR": "/tmp",  # noqa: S108
+                "DREMIO_MAX_HEAP_MEMORY_SIZE_MB": str(heap),
+                # What is left beside both is the JVM's own.
+                "DREMIO_MAX_DIRECT_MEMORY_SIZE_MB": str(service.size.memory_mib - 2 * heap),
+            },
+            files={
+                # JSON is HOCON.
+                "dremio.conf": json.dumps(settings, indent=2),
+                "dremio-env": "",
+                "logback.xml": LOGBACK,
+            },
+            secret_files={"core-site.xml": self.key.apply(self._core_site)},
+            ports={**service.ports, "fabric": FABRIC_PORT, "conduit": CONDUIT_PORT},
+            readiness=Readiness(kind="tcp", port=probed, timeout_s=START_TIMEOUT_S),
+            stop_timeout_s=120,  # running queries end first
+        )
+
+    def _settings(
+        self, runtime: Runtime, service: Service, *, coordinator: bool, executor: bool
+    ) -> Mapping[str, Any]:
+        data = runtime.directory(service.name) / "data"
+        clustered = coordinator != executor
+        settings: dict[str, Any] = {
+            "paths": {
+                "local": str(data),
+                "dist": f"dremioS3:///{self.bucket}/{PREFIX}",
+            },
+            "services": {
+                "coordinator": {
+                    "enabled": coordinator,
+                    "master": {
+                        "enabled": coordinator,
+                        "embedded-zookeeper": {"enabled": not clustered},
+                    },
+                },
+                "executor": {"enabled": executor},
+                "fabric": {"port": FABRIC_PORT},
+                "conduit": {"port": CONDUIT_PORT},
+            },
+        }
+        if coordinator:
+            settings["services"]["coordinator"]["web"] = {"port": service.ports["rest"]}
+            settings["services"]["flight"] = {
+                "enabled": True,
+                "port": service.ports["flight"],
+                "auth": {"mode": "arrow.flight.auth2"},
+            }
+        if clustered:
+            zookeeper = runtime.endpoint(ZOOKEEPER, "client")
+            settings["zookeeper"] = f"{zookeeper.host}:{zookeeper.port}"
+        return settings
+
+    def _core_site(self, key: str) -> str:
+        """The settings of the distributed store. A secret file: it holds the user's key."""
+        properties = {
+            "fs.dremioS3.impl": "com.dremio.plugins.s3.store.S3FileSystem",
+            "fs.s3a.access.key": self.user,
+            "fs.s3a.secret.key": key,
+            "fs.s3a.aws.credentials.provider": (
+                "org.apache.hadoop.fs.s3a.SimpleAWSCredentialsProvider"
+            ),
+            "fs.s3a.endpoint": f"{self.store.host}:{self.store.port}",
+            "fs.s3a.path.style.access": "true",
+            "dremio.s3.compat": "true",
+            "fs.s3a.connection.ssl.enabled": str(self.store.scheme == "https").lower(),
+        }
+        lines = [
+            f"  <property><name>{name}</name><value>{escape(value)}</value></property>"
+            for name, value in properties.items()
+        ]
+        return "\n".join(
+            ['<?xml version="1.0"?>', "<configuration>", *lines, "</configuration>\n"]
+        )
+
+
+def _zookeeper(runtime: Runtime) -> Service:
+    """One server: it holds leases and addresses only, which come back with a restart."""
+    directory = runtime.directory(ZOOKEEPER)
+    ports = runtime.ports(ZOOKEEPER)
+    home = runtime.installed(ZOOKEEPER)
+    return Service(
+        name=ZOOKEEPER,
+        program=ZOOKEEPER,
+        command=(
+            *(str(home / "bin/zkServer.sh"), "start-foreground"),
+            str(directory / "config" / "zoo.cfg"),
+        ),
+        environment={"ZOO_LOG_DIR": "/tmp", "ZOOCFGDIR": str(directory / "config")},  # noqa: S108
+        files={
+            "zoo.cfg": ZOO_CFG.format(data=directory / "data", port=ports["client"]),
+            "logback.xml": LOGBACK,
+        },
+        ports=ports,
+        size=Size(cores=0.25, memory_mib=512, disk_gib=1),
+        readiness=Readiness(kind="tcp", port=ports["client"]),
+    )

@@ -1,0 +1,147 @@
+"""The whole platform as containers, under the engine's mocks: each of them limited and closed."""
+
+import json
+
+import pulumi
+import pytest
+
+from components.runtime.catalog import LAYERS
+from components.runtime.docker import DockerRuntime
+from dynamic_providers.credentials import derive
+from tests.support.declaring import SEED, Recorder, declared, pinned_images
+
+CONTAINER = "docker:index/container:Container"
+IMAGE = "docker:index/remoteImage:RemoteImage"
+NETWORK = "docker:index/network:Network"
+
+
+def runtime() -> DockerRuntime:
+    return DockerRuntime(
+        "runtime", stack="test", images=pinned_images(), port_offset=100, keep_data=True
+    )
+
+
+@pytest.fixture(scope="module", params=[True, False], ids=["preview", "up"])
+def resources(request):
+    return declared(runtime, preview=request.param)
+
+
+def of_kind(resources, wanted: str) -> dict[str, dict]:
+    return {name: inputs for name, (kind, inputs) in resources.items() if kind == wanted}
+
+
+def plain(value):
+    """Inputs as they are, secrets unwrapped."""
+    if pulumi.runtime.rpc.is_rpc_secret(value):
+        return plain(value["value"])
+    if isinstance(value, dict):
+        return {key: plain(item) for key, item in value.items()}
+    return [plain(item) for item in value] if isinstance(value, list) else value
+
+
+def test_every_container_is_closed(resources):
+    for name, inputs in of_kind(resources, CONTAINER).items():
+        user = inputs["user"].split(":")
+        assert len(user) == 2 and all(int(part) > 0 for part in user), name
+        assert inputs["readOnly"] is True, name
+        assert not inputs.get("privileged"), name
+        assert inputs["capabilities"] == {"drops": ["ALL"]}, name
+        assert inputs["securityOpts"] == ["no-new-privileges:true"], name
+        assert float(inputs["cpus"]) > 0, name
+        assert inputs["memory"] == inputs["memorySwap"] > 0, name
+        assert {mount["type"] for mount in inputs["mounts"]} == {"volume"}, name
+        assert "pidMode" not in inputs and "ipcMode" not in inputs, name
+
+
+def test_every_service_is_watched_and_comes_back(resources):
+    services = [n for n, (kind, _) in resources.items() if kind == "dataflow:runtime:Service"]
+    found = of_kind(resources, CONTAINER)
+    assert {"dremio-service", "superset-worker-service", "minio-service"} <= set(services)
+    for service in services:
+        inputs = found[service.removesuffix("-service") + "-container"]
+        assert inputs["healthcheck"]["tests"][0] == "CMD", service
+        assert inputs["restart"] == "unless-stopped", service
+        assert inputs["wait"] is True, service
+        assert {limit["name"] for limit in inputs["ulimits"]} == {"nofile", "nproc"}, service
+
+
+def test_ports_are_published_on_this_machine_alone(resources):
+    published = {
+        port["external"]: port["ip"]
+        for inputs in of_kind(resources, CONTAINER).values()
+        for port in inputs.get("ports", [])
+    }
+    assert set(published.values()) == {"127.0.0.1"}
+    assert set(published) == {
+        *(5532, 8101, 8188, 9100, 9101, 9147, 9190, 9208, 9300, 32110),
+    }
+
+
+def test_layers_are_closed_and_services_meet_where_data_flows(resources):
+    networks = of_kind(resources, NETWORK)
+    for layer in LAYERS:
+        assert networks[f"runtime-network-{layer}"]["internal"] is True
+    access = networks["runtime-network-access"]["options"]
+    assert access["com.docker.network.bridge.enable_icc"] == "false"
+    assert access["com.docker.network.bridge.enable_ip_masquerade"] == "false"
+
+    def joined(service: str) -> set[str]:
+        found = of_kind(resources, CONTAINER)[f"{service}-container"]["networksAdvanced"]
+        return {network["name"].removeprefix("dataflow-test-") for network in found}
+
+    assert joined("minio") == {"access", "storage"}
+    assert joined("airbyte") == {"access", "ingestion", "outside", "storage"}
+    assert joined("superset") == {"access", "presentation", "processing", "storage"}
+    assert joined("superset-cache") == {"presentation"}
+
+
+def test_images_are_pinned(resources):
+    for name, inputs in of_kind(resources, IMAGE).items():
+        assert "@sha256:" in inputs["name"], name
+
+
+def test_secrets_are_files_that_only_the_service_reads(resources):
+    passwords = [derive(SEED, name) for name in ("minio-root", "postgres-airbyte", "minio-dremio")]
+    seen = set()
+    for name, inputs in of_kind(resources, CONTAINER).items():
+        rest = json.dumps({key: value for key, value in inputs.items() if key != "uploads"})
+        for password in passwords:
+            assert password not in rest, name
+        for upload in plain(inputs.get("uploads", [])):
+            assert upload["permissions"] == "0400", upload["file"]
+            assert upload["owner"] == inputs["user"].split(":")[0], upload["file"]
+            seen.update(p for p in passwords if p in (upload["content"] or ""))
+        if any(p in json.dumps(plain(inputs.get("uploads", []))) for p in passwords):
+            assert pulumi.runtime.rpc.is_rpc_secret(inputs["uploads"]), name
+    assert seen == set(passwords)
+
+
+def test_the_real_products_run(resources):
+    found = of_kind(resources, CONTAINER)
+    dremio = found["dremio-container"]
+    assert dremio["entrypoints"] == ["/opt/dremio/bin/dremio"]
+    files = {u["file"]: u["content"] for u in plain(dremio["uploads"])}
+    config = json.loads(files["/dataflow/dremio/config/dremio.conf"])
+    assert config["paths"]["dist"] == "dremioS3:///datalake/accelerator"
+    assert config["services"]["executor"] == {"enabled": True}
+    assert "minio:9000" in files["/dataflow/dremio/config/core-site.xml"]
+    worker = found["superset-worker-container"]
+    files = {u["file"]: u["content"] for u in plain(worker["uploads"])}
+    settings = json.loads(files["/dataflow/superset-worker/config/superset.json"])
+    assert settings["secretKeyFile"] == "/dataflow/superset-worker/config/secret-key"
+    assert settings["metadata"]["host"] == "postgres"
+
+
+class FailingJobs(Recorder):
+    def new_resource(self, args: pulumi.runtime.MockResourceArgs):
+        id_, outputs = super().new_resource(args)
+        return id_, {**outputs, "exitCode": 3} if args.typ == CONTAINER else outputs
+
+
+def test_what_depends_on_a_failed_job_is_not_made():
+    recorder = FailingJobs()
+    with pytest.raises(RuntimeError, match="job '(shop-seed|dbt-build)': exit status 3"):
+        declared(runtime, recorder=recorder)
+    kinds = {kind for kind, _ in recorder.resources.values()}
+    assert "pulumi-python:dynamic/dataflow/dremio:Source" in kinds
+    assert "pulumi-python:dynamic/dataflow/dremio:AggregationReflection" not in kinds

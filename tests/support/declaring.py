@@ -1,0 +1,89 @@
+"""The whole platform under the engine's mocks, on any runtime."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pulumi
+
+from components.runtime import images
+from components.runtime.images import Images
+from components.runtime.service import Runtime
+from flow.commerce import FLOW
+from flow.model import DataFlow
+from settings import Settings
+
+SEED = "a seed that only this test knows"
+DIGEST = "sha256:" + "0" * 64
+COMPUTED: dict[str, dict[str, Any]] = {
+    "docker:index/container:Container": {"exitCode": 0},
+    "docker:index/remoteImage:RemoteImage": {"imageId": "sha256:1234"},
+}
+
+
+class Recorder(pulumi.runtime.Mocks):
+    """Keeps every registration: name -> (type, inputs)."""
+
+    def __init__(self) -> None:
+        self.resources: dict[str, tuple[str, dict]] = {}
+
+    def new_resource(self, args: pulumi.runtime.MockResourceArgs):
+        assert args.name not in self.resources, f"{args.name} is declared twice"
+        self.resources[args.name] = (args.typ, args.inputs)
+        return f"{args.name}-id", {**args.inputs, **COMPUTED.get(args.typ, {})}
+
+    def call(self, args: pulumi.runtime.MockCallArgs):
+        raise AssertionError(f"unexpected call of {args.token}")
+
+
+def settings(**changes: Any) -> Settings:
+    values = {
+        "stack": "test",
+        "runtime": "process",
+        "port_offset": 0,
+        "keep_data": False,
+        "allow_reset": False,
+        "shop_orders": 1500,
+        "flow": "flow.commerce:FLOW",
+        "profile": "small",
+        "images": {},
+    }
+    return Settings(**{**values, **changes})
+
+
+def pinned_images() -> Images:
+    """The project's images, with a digest where none has been looked up."""
+    known = images.load()
+    chosen = {
+        program: f"{image.repository}:{image.version}@{DIGEST}"
+        for program, image in known.items()
+        if not image.digest
+    }
+    return Images(known=known, chosen=chosen)
+
+
+def declared(
+    runtime: Callable[[], Runtime],
+    *,
+    flow: DataFlow = FLOW,
+    preview: bool = False,
+    chosen: Settings | None = None,
+    recorder: Recorder | None = None,
+) -> dict[str, tuple[str, dict]]:
+    """dict name -> (type, inputs) of all that the program declares on the runtime."""
+    from components.platform import Platform
+
+    recorder = recorder or Recorder()
+    pulumi.runtime.set_mocks(recorder, project="dataflow", stack="test", preview=preview)
+
+    @pulumi.runtime.test
+    def program() -> None:
+        Platform(
+            "platform",
+            settings=chosen or settings(),
+            flow=flow,
+            runtime=runtime(),
+            seed=pulumi.Output.secret(SEED),
+        )
+
+    program()
+    return recorder.resources

@@ -1,0 +1,23 @@
+# This project's modules, dbt and the connectors, for containers of dev and prod.
+# Build from the root of the project: bin/dataflow images build
+ARG PYTHON=docker.io/library/python:3.11-slim-bookworm
+FROM ${PYTHON} AS build
+COPY --chown=root:root . /opt/dataflow
+WORKDIR /opt/dataflow
+RUN python -m venv /uv && /uv/bin/pip install --no-cache-dir "uv>=0.9" \
+    && python -m venv .venv \
+    && /uv/bin/uv pip install --python .venv --require-hashes -r tools/venvs/dataflow.lock \
+    && for name in dbt source-faker; do \
+         python -m venv "venvs/$name" \
+         && /uv/bin/uv pip install --python "venvs/$name" --require-hashes -r "tools/venvs/$name.lock"; \
+       done
+
+FROM ${PYTHON}
+COPY --from=build /opt/dataflow /opt/dataflow
+# What a new volume takes owner and mode from: one folder per user of an image.
+RUN for user in 999 1000 10001 65534; do \
+      install -d -m 0700 -o "$user" -g "$user" "/dataflow/empty/$user" \
+        "/dataflow/empty/$user/config" "/dataflow/empty/$user/data"; \
+    done
+USER 10001:10001
+HEALTHCHECK NONE

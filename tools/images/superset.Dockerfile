@@ -1,0 +1,11 @@
+# Superset with the drivers of PostgreSQL and Dremio, and this project's configuration of it.
+# Build from the root of the project: bin/dataflow images build
+FROM docker.io/apache/superset:6.1.0@sha256:fb3464528ec7076f91195f0ff7835755aa023e281f1bb78a84782ce7a36b3705
+USER root
+COPY tools/venvs/superset.lock tools/venvs/superset.overrides* /tmp/
+RUN uv pip install --python /app/.venv --no-deps --require-hashes -r /tmp/superset.lock \
+    && rm /tmp/superset.*
+COPY services/__init__.py* /opt/dataflow/services/
+COPY services/superset /opt/dataflow/services/superset
+USER 1000:1000
+HEALTHCHECK NONE
