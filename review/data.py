@@ -198,9 +198,10 @@ def _source(step: Step) -> Iterator[Touched]:
 
 def _destination(step: Step) -> Iterator[Touched]:
     prefix = str(_get(step.inputs, "configuration", "s3_bucket_path") or "")
-    if prefix.startswith(f"{Layer.BRONZE}/") and step.op != "create":
+    # Made and removed together with its source, which says so.
+    if prefix.startswith(f"{Layer.BRONZE}/") and step.op in ("update", "replace"):
         name = prefix.partition("/")[2]
-        details = ("destination: " + ", ".join(_fields(step) or (step.op,)),)
+        details = ("destination: " + ", ".join(_fields(step)),)
         yield Touched(op="update", node=f"source {name}", details=details)
 
 
@@ -292,9 +293,7 @@ def _names(entries: Any) -> Iterator[str]:
 
 def _superset_dataset(step: Step) -> Iterator[Touched]:
     table = f"{step.inputs.get('schema')}.{step.inputs.get('tableName')}"
-    if step.op != "create":
-        details = ("dataset in Superset: " + ", ".join(_fields(step) or (step.op,)),)
-        yield Touched(op="update", node=f"table {table}", details=details)
+    yield Touched(op=step.op, node=f"dataset {table}", details=_fields(step))
 
 
 def _chart(step: Step) -> Iterator[Touched]:

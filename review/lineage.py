@@ -1,7 +1,8 @@
 """What follows from what: the flow as a graph, from sources to dashboards.
 
 Nodes are texts: `source postgres`, `stream postgres.customers`, `table gold.fct_orders`,
-`reflection raw_customers`, `chart customer-analytics/Revenue`, `dashboard customer-analytics`.
+`reflection raw_customers`, `dataset gold.fct_orders` (Superset's view of a table),
+`chart customer-analytics/Revenue`, `dashboard customer-analytics`.
 """
 
 from collections import deque
@@ -11,7 +12,15 @@ from dataclasses import dataclass, field
 from flow.derive import bronze_view
 from flow.model import DataFlow, Layer
 
-KINDS = ("source", "stream", "table", "reflection", "chart", "dashboard")  # as data moves
+KINDS = (
+    "source",
+    "stream",
+    "table",
+    "reflection",
+    "dataset",
+    "chart",
+    "dashboard",
+)  # as data moves
 Graph = Mapping[str, frozenset[str]]  # node -> the nodes that are made of it
 
 
@@ -83,6 +92,7 @@ def of_flow(flow: DataFlow) -> Lineage:
         for chart in board.charts:
             node = f"chart {board.slug}/{chart.name}"
             follows(f"table {chart.dataset}", node)
+            follows(f"dataset {chart.dataset}", node)
             follows(node, f"dashboard {board.slug}")
             columns[node] = frozenset(_chart_columns(chart.metric, chart.dimension, chart.columns))
     return Lineage(
