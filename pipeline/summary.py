@@ -34,13 +34,18 @@ def row_counts(config: Config) -> list[DatasetRows]:
     """
     client = dremio_client(config)
     try:
-        listed = client.rows(LISTING)
-        found = sorted((Layer(row["layer"]).rank, row["dataset"]) for row in listed)
-        return [_count(client, list(Layer)[rank], dataset) for rank, dataset in found]
+        return counted(client)
     except FAULTS as fault:
         raise StepError(str(fault), "Is Dremio running? See `make status`.") from None
     finally:
         client.close()
+
+
+def counted(client: DremioClient) -> list[DatasetRows]:
+    """Raises ApiError, WorkFailedError, OSError when Dremio does not answer."""
+    listed = client.rows(LISTING)
+    found = sorted((Layer(row["layer"]).rank, row["dataset"]) for row in listed)
+    return [_count(client, list(Layer)[rank], dataset) for rank, dataset in found]
 
 
 def _count(client: DremioClient, layer: Layer, dataset: str) -> DatasetRows:

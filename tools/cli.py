@@ -106,7 +106,8 @@ def review(
         text = reviewing.planned(target) if preview is None else reviewing.text_of(preview)
         if keep is not None:
             reviewing.write_private(keep, text)
-        found = reviewing.reviewed(target, text, sarif=sarif or (), base=base)
+        live = reviewing.running(target)
+        found = reviewing.reviewed(target, text, live=live, sarif=sarif or (), base=base)
         reviewing.show(target, found, f"Review of stack {stack}", format, output, console)
         if reviewing.reaches(found, fail_on):
             raise typer.Exit(reviewing.GATE)
@@ -125,7 +126,8 @@ def drift(
     with _clear_errors():
         reviewing.check_choices(format, "never")
         target.require()
-        found = reviewing.reviewed(target, reviewing.drifted(target))
+        text = reviewing.drifted(target)
+        found = reviewing.reviewed(target, text, live=reviewing.running(target))
         reviewing.show(target, found, f"Drift of stack {stack}", format, output, console)
         if found.counts:
             raise typer.Exit(reviewing.GATE)

@@ -2,21 +2,31 @@
 
 import json
 import os
+import ssl
 import subprocess
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from urllib.parse import urlsplit
 
+import urllib3
+from minio import Minio
 from rich.console import Console
 from rich.markdown import Markdown
 
+from dynamic_providers.airbyte.resources import AirbyteProvider
+from dynamic_providers.credentials import SEED_KEY
+from dynamic_providers.dremio.resources import DremioProvider
+from dynamic_providers.stack import Stack as Known
 from review.cli import FORMATS, GATE, NEVER, judge, reaches, read, written
+from review.live import Live, reachable
 from review.preview import PreviewError, with_policy_events
 from review.report import Review
 from review.repository import RepositoryError
 from review.risk import Grade
 from settings import SettingsError
 from tools.paths import engine_environment
+from tools.report import LOGINS
 from tools.stack import Stack, StackError
 
 __all__ = ["GATE", "reaches"]  # the commands take these from here too
@@ -51,8 +61,7 @@ def show(
     stack: Stack, found: Review, title: str, format_: str, output: Path | None, console: Console
 ) -> None:
     """Writes the review to `output`, or prints it. Raises StackError."""
-    secrets = config_secrets(stack) if stack.exists else []
-    text = written(found, format_=format_, title=title, secrets=secrets)
+    text = written(found, format_=format_, title=title, secrets=secrets_of(stack))
     if output is not None:
         output.write_text(text)
     elif format_ == "terminal":
@@ -99,16 +108,71 @@ def _engine(stack: Stack, arguments: Sequence[str]) -> str:
         raise StackError(done.stderr.strip() or done.stdout.strip()) from None
 
 
-def config_secrets(stack: Stack) -> list[str]:
-    """The secret values of the stack's configuration: none of them may be shown."""
+def configuration(stack: Stack) -> dict[str, tuple[str, bool]]:
+    """dict key -> decrypted value, whether it is secret."""
     found = json.loads(stack.answer("config", "--show-secrets", "--json"))
-    return [str(entry["value"]) for entry in found.values() if entry.get("secret")]
+    return {
+        key: (str(entry.get("value", "")), bool(entry.get("secret")))
+        for key, entry in found.items()
+    }
 
 
-def reviewed(stack: Stack, text: str, *, sarif: Sequence[Path] = (), base: str = "") -> Review:
+def secrets_of(stack: Stack) -> list[str]:
+    """Secret texts of a stack: none of them may be shown."""
+    if not stack.exists:
+        return []
+    config = configuration(stack)
+    found = [value for value, secret in config.values() if secret]
+    known = Known(config={key: value for key, (value, _secret) in config.items()})
+    if config.get(SEED_KEY):
+        found += [known.credential(name) for name in {login.credential for login in LOGINS}]
+    return found
+
+
+def running(stack: Stack) -> Live:
+    """The services of a stack that answer now."""
+    if not stack.exists:
+        return Live()
+    known = Known(config={key: value for key, (value, _secret) in configuration(stack).items()})
+
+    def answers(service: str) -> bool:
+        return reachable(known.url(service))
+
+    return Live(
+        dremio=DremioProvider.connect(known) if answers("dremio") else None,
+        airbyte=AirbyteProvider.connect(known) if answers("airbyte") else None,
+        store=_store(known) if answers("minio") else None,
+        services=stack.directory / "services",
+    )
+
+
+def _store(known: Known) -> Minio:
+    address = urlsplit(known.url("minio"))
+    user, secret = known.login("minio", "minio-root", "minio-root")
+    trust = known.trust("minio")
+    pool = urllib3.PoolManager(
+        ssl_context=trust if isinstance(trust, ssl.SSLContext) else None, retries=False
+    )
+    return Minio(
+        address.netloc,
+        access_key=user,
+        secret_key=secret,
+        secure=address.scheme == "https",
+        http_client=pool,
+    )
+
+
+def reviewed(
+    stack: Stack, text: str, *, live: Live, sarif: Sequence[Path] = (), base: str = ""
+) -> Review:
     """Raises StackError."""
     try:
-        preview = read(text, [path.read_text() for path in sarif])
-        return judge(preview, root=stack.paths.root, flow=stack.settings().load_flow(), base=base)
+        return judge(
+            read(text, [path.read_text() for path in sarif]),
+            root=stack.paths.root,
+            flow=stack.settings().load_flow(),
+            base=base,
+            measure=live.measure,
+        )
     except (PreviewError, RepositoryError, SettingsError, OSError) as fault:
         raise StackError(str(fault)) from None
