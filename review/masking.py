@@ -26,11 +26,11 @@ _ABOUT_SECRETS = re.compile(
     r"enabled|required|mount|class|mode|key_?ref|lifetime|timeout(_?s)?|ttl|sdir|dir)$",
     re.IGNORECASE,
 )
-_URL_PASSWORD = re.compile(
-    r"(?P<head>[a-z][a-z0-9+.-]*://[^\s/:@\"']*:)(?P<password>[^\s/@\"']+)@"
-)
+# Both begin at a fixed place, so that a long text without a match takes no more than one pass.
+_URL_PASSWORD = re.compile(r"(?P<head>://[^\s/:@\"']*:)(?P<password>[^\s/@\"']+)@")
 _ASSIGNED = re.compile(
-    r"""(?P<head>(?P<key>[A-Za-z0-9_.-]+)["']?\s*[=:]\s*["']?)(?P<value>[^\s"',;&}\]]+)"""
+    r"""(?<![A-Za-z0-9_.-])(?P<head>(?P<key>[A-Za-z0-9_.-]{1,100})["']?\s{0,8}[=:]\s{0,8}["']?)"""
+    r"""(?P<value>[^\s"',;&}\]]+)"""
 )
 _PEM = re.compile(
     r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.S

@@ -176,7 +176,7 @@ def _errors(review: Review) -> Iterator[str]:
 
 
 def _of(urn: str) -> str:
-    return f" (`{urn.rpartition('::')[2]}`)" if urn else ""
+    return f" ({_code(urn.rpartition('::')[2])})" if urn else ""
 
 
 def _data(review: Review) -> Iterator[str]:
@@ -214,7 +214,7 @@ def _dbt(review: Review) -> Iterator[str]:
 
 def _node(node: str) -> str:
     kind, _, name = node.partition(" ")
-    return f"{kind} `{name}`"
+    return f"{kind} {_code(name)}"
 
 
 def _downstream(nodes: Sequence[str]) -> str:
@@ -265,8 +265,8 @@ def _policies(review: Review) -> Iterator[str]:
     yield from ("### Policies that fail", "")
     yield from ("| level | policy | resource | message |", "| --- | --- | --- | --- |")
     rows = [
-        f"| {v.level}{f', {v.severity}' if v.severity else ''} | `{v.policy}` "
-        f"| {f'`{v.resource}`' if v.resource else '–'} | {_cell(v.message)} |"
+        f"| {v.level}{f', {v.severity}' if v.severity else ''} | {_code(v.policy)} "
+        f"| {_code(v.resource) if v.resource else '–'} | {_cell(v.message)} |"
         for v in found
     ]
     yield from _limited(rows, "| … | {} more | | |")
@@ -283,7 +283,7 @@ def _security(review: Review) -> Iterator[str]:
     for area, found in areas.items():
         yield f"- **{area}**"
         yield from (
-            f"  {line}" for line in _limited([f"- {what}" for what in found], "- … {} more")
+            f"  {line}" for line in _limited([f"- {_cell(what)}" for what in found], "- … {} more")
         )
     yield ""
 
@@ -332,6 +332,12 @@ def _limited(rows: Sequence[str], rest: str) -> Iterator[str]:
     yield from rows[:LISTED]
     if len(rows) > LISTED:
         yield (rest or "- … {} more").format(len(rows) - LISTED)
+
+
+def _code(text: str) -> str:
+    """`text` as code within a Markdown table: nothing in it is markup, or a mention."""
+    flat = " ".join(text.replace("`", "'").split())
+    return "`" + flat.replace("|", "\\|") + "`"
 
 
 def _cell(text: str) -> str:
