@@ -47,19 +47,24 @@ class Settings:
 
     def load_flow(self) -> DataFlow:
         """The flow that `dataflow:flow` names. Raises SettingsError when it is not one."""
-        module, _, attribute = self.flow.partition(":")
-        try:
-            flow = getattr(importlib.import_module(module), attribute)
-        except (ImportError, AttributeError, ValueError) as fault:
-            raise SettingsError(
-                f"{NAMESPACE}:flow: {self.flow!r}: {fault}; "
-                "expected module:attribute, such as flow.commerce:FLOW"
-            ) from None
-        if not isinstance(flow, DataFlow):
-            raise SettingsError(
-                f"{NAMESPACE}:flow: {self.flow!r}: is a {type(flow).__name__}, expected a DataFlow"
-            )
-        return flow
+        return load_flow(self.flow)
+
+
+def load_flow(name: str) -> DataFlow:
+    """The flow called `module:attribute`. Raises SettingsError when it is not one."""
+    module, _, attribute = name.partition(":")
+    try:
+        flow = getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError, ValueError) as fault:
+        raise SettingsError(
+            f"{NAMESPACE}:flow: {name!r}: {fault}; "
+            "expected module:attribute, such as flow.commerce:FLOW"
+        ) from None
+    if not isinstance(flow, DataFlow):
+        raise SettingsError(
+            f"{NAMESPACE}:flow: {name!r}: is a {type(flow).__name__}, expected a DataFlow"
+        )
+    return flow
 
 
 def _integer(low: int, high: int) -> Callable[[Any], int]:

@@ -13,6 +13,7 @@ from bench.case import Row, Skip
 CASES = {
     "construct": "pulumi.dynamic.Resource",
     "engine": "pulumi.dynamic.Resource",
+    "policies": "the same preview without the policy pack",
 }
 
 

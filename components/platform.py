@@ -26,6 +26,7 @@ from components.sizing import PROFILES
 from components.storage.object_store import Access, ObjectStore, ObjectStoreArgs
 from components.storage.postgres import Postgres, PostgresArgs
 from components.storage.search import Search, SearchArgs
+from flow.derive import retention
 from flow.model import DataFlow, Layer
 from settings import Settings
 
@@ -71,6 +72,7 @@ class Platform(pulumi.ComponentResource):
             ObjectStoreArgs(
                 context=context,
                 access=ACCESS,
+                retention=retention(flow),
             ),
             inside,
         )

@@ -17,6 +17,7 @@ from flow.model import (
 
 FLOW = DataFlow(
     name="commerce",
+    residency=("us-east-1",),  # the region of the stack's own object store
     sources=(
         # Specification, "ETL Batch Pipeline": databases at 01:00, APIs at 01:30.
         Source(name="postgres", connector="postgres", schedule="0 0 1 * * ?"),
@@ -37,6 +38,9 @@ FLOW = DataFlow(
             cursor="updated_at",
             primary_key=("customer_id",),
             pii=("name", "email", "phone", "address"),
+            # Specification, "Access Controls": who reads gold.customer_metrics and bronze.
+            pii_readers=("analyst", "data_engineer"),
+            retention_days=3650,  # as long as invoices: a customer without an order is forgotten
         ),
         Stream(
             source="postgres",

@@ -36,6 +36,15 @@ def dremio_format(source: Source) -> str:
     return {FileFormat.PARQUET: "Parquet", FileFormat.JSONL: "JSON"}[source.file_format]
 
 
+def retention(flow: DataFlow) -> dict[str, int]:
+    """Folder of a stream in the bucket -> days after which its files are deleted."""
+    return {
+        f"{bronze_path(stream)}/": stream.retention_days
+        for stream in flow.streams
+        if stream.retention_days is not None
+    }
+
+
 def connection_stream(stream: Stream) -> dict[str, Any]:
     """The stream as an entry of an Airbyte connection's `configurations.streams`."""
     entry: dict[str, Any] = {

@@ -82,7 +82,10 @@ class Stream:
     name: as the source calls it. dataset: the table's name in the bronze space (the stream's
     by default). cursor: field that orders changes; needed by incremental modes. primary_key:
     needed to remove duplicates. pii: columns that hold personal data.
+    pii_readers: roles that may see those columns unmasked beyond bronze; by default nobody.
     max_age_hours: data older than this is stale (dbt source freshness).
+    retention_days: files of bronze are deleted after so many days, None: never. A row that the
+        source has not delivered again within them leaves silver and gold too.
     """
 
     source: str
@@ -92,7 +95,9 @@ class Stream:
     primary_key: tuple[str, ...] = ()
     dataset: str = ""
     pii: tuple[str, ...] = ()
+    pii_readers: tuple[str, ...] = ()
     max_age_hours: int = 26
+    retention_days: int | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "dataset", self.dataset or self.name)
@@ -171,7 +176,10 @@ _CRON = re.compile(r"\d+( \S+){5}\Z")  # Airbyte: the seconds field must be a nu
 
 @dataclass(frozen=True, kw_only=True)
 class DataFlow:
-    """Everything that moves, in one value. Raises FlowError with all faults at once."""
+    """Everything that moves, in one value. Raises FlowError with all faults at once.
+
+    residency: regions of object stores in which the data may be kept.
+    """
 
     name: str
     sources: tuple[Source, ...]
@@ -179,6 +187,7 @@ class DataFlow:
     models: tuple[Model, ...] = ()
     reflections: tuple[RawReflection | AggregationReflection, ...] = ()
     dashboards: tuple[Dashboard, ...] = ()
+    residency: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         faults = list(_faults(self))
@@ -251,6 +260,10 @@ def _stream_faults(stream: Stream, flow: DataFlow) -> Iterator[str]:
         yield f"{place}: sync mode {stream.sync_mode} needs a primary_key, such as ('id',)"
     if stream.max_age_hours < 1:
         yield f"{place}: max_age_hours {stream.max_age_hours}: expected 1 or more"
+    if stream.pii_readers and not stream.pii:
+        yield f"{place}: pii_readers {', '.join(stream.pii_readers)}: but it names no pii columns"
+    if stream.retention_days is not None and stream.retention_days < 1:
+        yield f"{place}: retention_days {stream.retention_days}: expected 1 or more, or None"
 
 
 def _model_faults(model: Model, layers: Mapping[str, Layer]) -> Iterator[str]:

@@ -60,7 +60,7 @@ def reads(sql: str) -> list[str]:
 def relation(sql: str, tables: Mapping[str, Relation]) -> Relation | None:
     """What a model makes of `tables` (name -> relation); None when its SQL cannot be read."""
     try:
-        parsed = sqlglot.parse_one(_without_jinja(sql), dialect=DIALECT)
+        parsed = sqlglot.parse_one(without_jinja(sql), dialect=DIALECT)
     except SqlglotError:
         return None
     return _query(parsed, dict(tables))
@@ -78,7 +78,7 @@ def table_of(name: str, columns: Mapping[str, object]) -> Relation:
     )
 
 
-def _without_jinja(sql: str) -> str:
+def without_jinja(sql: str) -> str:
     text = _STATEMENT.sub("", _COMMENT.sub("", sql))
     return _EXPRESSION.sub(lambda found: _stand_in(found["code"].strip("- \n")), text)
 

@@ -25,6 +25,8 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+policy = typer.Typer(help="What every stack must fulfil (docs/policies.md).", no_args_is_help=True)
+app.add_typer(policy, name="policy")
 console = Console(highlight=False)
 
 StackName = Annotated[str, typer.Option("--stack", "-s", help="The stack: local, dev or prod.")]
@@ -52,6 +54,8 @@ def up(
     ] = None,
 ) -> None:
     """Install what is missing, deploy the stack, run the pipeline, and say where to look."""
+    from tools.policing import pack_arguments
+
     target = _stack(stack)
     with _clear_errors():
         target.secrets_provider(secrets_provider)  # a wrong one, before minutes of work
@@ -59,7 +63,7 @@ def up(
     with _clear_errors():
         target.create(secrets_provider)
         target.revive()
-        if target.pulumi("up", "--yes", "--skip-preview"):
+        if target.pulumi("up", "--yes", "--skip-preview", *pack_arguments(target)):
             raise StackError(
                 f"stack {stack!r} is not complete: the messages above say what failed. Mend it "
                 "and run the same command again: it goes on where it stopped."
@@ -70,11 +74,48 @@ def up(
 
 @app.command()
 def preview(stack: StackName = "local", diff: bool = False) -> None:
-    """Show what `up` would change, without changing anything."""
+    """Show what `up` would change and which policies fail, without changing anything."""
+    from tools.policing import pack_arguments
+
     target = _stack(stack)
     with _clear_errors():
         target.create()
-        raise typer.Exit(target.pulumi("preview", *(["--diff"] if diff else [])))
+        shown = ["--diff"] if diff else []
+        raise typer.Exit(target.pulumi("preview", *shown, *pack_arguments(target)))
+
+
+@policy.command("list")
+def policy_list(stack: StackName = "local") -> None:
+    """List the rules and their levels on a stack."""
+    from tools import policing
+
+    with _clear_errors():
+        _judged, pack = policing.pack_of(_stack(stack))
+        console.print(policing.rules_table(pack))
+
+
+@policy.command("report")
+def policy_report(
+    stack: StackName = "local",
+    format: Annotated[str, typer.Option(help="html or sarif, for --output.")] = "html",
+    output: Annotated[Path | None, typer.Option(help="File to write; else it is printed.")] = None,
+) -> None:
+    """Check what a stack is now; exit with 2 when a mandatory rule is broken."""
+    from tools import policing
+
+    target = _stack(stack)
+    with _clear_errors():
+        if format not in policing.FORMATS:
+            valid = ", ".join(policing.FORMATS)
+            raise StackError(f"--format {format!r}: expected one of {valid}")
+        judged, pack = policing.pack_of(target)
+        found = policing.findings(target, judged, pack)
+        if output is None:
+            policing.show(found, console)
+        else:
+            output.write_text(policing.written(target, pack, found, format))
+        if policing.broken(found):
+            raise typer.Exit(policing.BROKEN)
 
 
 @app.command()
@@ -247,7 +288,9 @@ def test(context: typer.Context) -> None:
 
 @app.command()
 def bench(
-    only: Annotated[str | None, typer.Option(help="One case: construct or engine.")] = None,
+    only: Annotated[
+        str | None, typer.Option(help="One case: construct, engine or policies.")
+    ] = None,
 ) -> None:
     """Compare the platform with a baseline measured in the same run. Takes minutes."""
     _check("python", "-m", "bench", *([only] if only else []))

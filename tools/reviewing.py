@@ -26,12 +26,12 @@ from review.repository import RepositoryError
 from review.risk import Grade
 from settings import SettingsError
 from tools.paths import engine_environment
+from tools.policing import pack_arguments
 from tools.report import LOGINS
 from tools.stack import Stack, StackError
 
 __all__ = ["GATE", "reaches"]  # the commands take these from here too
 
-PACK = "policies"
 DRIFT = ("refresh", "--preview-only", "--run-program")
 
 
@@ -70,15 +70,9 @@ def show(
         print(text, end="")
 
 
-def policy_pack(root: Path) -> list[str]:
-    """Arguments of the policy pack, none when there is no pack."""
-    pack = root / PACK
-    return ["--policy-pack", str(pack)] if (pack / "PulumiPolicy.yaml").exists() else []
-
-
 def planned(stack: Stack) -> str:
     """JSON of what `up` would change, with the policies that fail."""
-    return _engine(stack, ["preview", *policy_pack(stack.paths.root)])
+    return _engine(stack, ["preview", *pack_arguments(stack)])
 
 
 def drifted(stack: Stack) -> str:

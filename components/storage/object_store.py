@@ -97,8 +97,11 @@ def metrics_policy() -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class ObjectStoreArgs:
+    """retention: folder -> days after which its objects are deleted."""
+
     context: Context
     access: tuple[Access, ...]
+    retention: Mapping[str, int]
 
 
 class ObjectStore(pulumi.ComponentResource):
@@ -130,7 +133,7 @@ class ObjectStore(pulumi.ComponentResource):
             force_destroy=not args.context.keep_data,
             opts=child_of(self, provider=self.provider, keep=args.context.keep_data),
         )
-        self._history(name)
+        self._history(name, args.retention)
         minio.S3BucketPolicy(
             f"{name}-{BUCKET}-policy",
             bucket=self.bucket.bucket,
@@ -149,8 +152,16 @@ class ObjectStore(pulumi.ComponentResource):
         )
         self.register_outputs({"url": self.endpoint.url, "bucket": self.bucket.bucket})
 
-    def _history(self, name: str) -> None:
+    def _history(self, name: str, retention: Mapping[str, int]) -> None:
         """Overwritten and deleted objects can be had back for some days, and then go away."""
+        expiring: list[minio.IlmPolicyRuleArgsDict] = [
+            {
+                "id": f"expire-{prefix.strip('/').replace('/', '-')}",
+                "filter": prefix,
+                "expiration": f"{days}d",
+            }
+            for prefix, days in sorted(retention.items())
+        ]
         versioning = minio.S3BucketVersioning(
             f"{name}-{BUCKET}-versioning",
             bucket=self.bucket.bucket,
@@ -161,7 +172,8 @@ class ObjectStore(pulumi.ComponentResource):
             f"{name}-{BUCKET}-lifecycle",
             bucket=self.bucket.bucket,
             rules=[
-                {"id": "old-versions", "noncurrent_version_expiration_days": OLD_VERSIONS_DAYS}
+                *expiring,
+                {"id": "old-versions", "noncurrent_version_expiration_days": OLD_VERSIONS_DAYS},
             ],
             # MinIO loses one of two settings that reach a bucket at the same time.
             opts=child_of(self, provider=self.provider, depends_on=[versioning]),

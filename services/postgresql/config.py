@@ -32,6 +32,8 @@ log_timezone = 'UTC'
 log_destination = 'stderr'
 logging_collector = off
 log_connections = on
+log_disconnections = on
+log_line_prefix = '%m [%p] %u@%d '
 # Statements may carry passwords (CREATE ROLE ... PASSWORD): none is logged, not even in errors.
 log_statement = 'none'
 log_min_error_statement = panic

@@ -10,6 +10,7 @@ from flow.derive import (
     dbt_sources,
     dremio_format,
     physical_dataset,
+    retention,
 )
 from flow.model import Stream, SyncMode
 
@@ -56,3 +57,10 @@ def test_each_stream_is_a_dbt_source_with_freshness():
         "period": "hour",
     }
     assert tables["customers"]["meta"]["pii"] == ["name", "email", "phone", "address"]
+
+
+def test_files_of_a_stream_expire_after_its_retention():
+    customers, *others = FLOW.streams
+    kept = dataclasses.replace(customers, retention_days=None)
+    assert retention(FLOW) == {"bronze/postgres/customers/": 3650}
+    assert retention(dataclasses.replace(FLOW, streams=(kept, *others))) == {}

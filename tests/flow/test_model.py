@@ -58,6 +58,8 @@ def test_the_specifications_flow_is_valid():
         ({"dataset": "Shop Products"}, "dataset 'Shop Products': expected lower-case letters"),
         ({"dataset": "orders"}, "dataset 'orders': declared 2 times, expected once"),
         ({"max_age_hours": 0}, "max_age_hours 0: expected 1 or more"),
+        ({"retention_days": 0}, "retention_days 0: expected 1 or more, or None"),
+        ({"pii_readers": ("analyst",)}, "pii_readers analyst: but it names no pii columns"),
     ],
 )
 def test_a_wrong_stream_is_named(changes, message):

@@ -1,0 +1,1 @@
+"""Policy pack: what a stack must fulfil, checked on each preview and update."""
