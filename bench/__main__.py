@@ -14,6 +14,7 @@ CASES = {
     "construct": "pulumi.dynamic.Resource",
     "engine": "pulumi.dynamic.Resource",
     "policies": "the same preview without the policy pack",
+    "review": "reading the preview's JSON",
 }
 
 

@@ -289,7 +289,7 @@ def test(context: typer.Context) -> None:
 @app.command()
 def bench(
     only: Annotated[
-        str | None, typer.Option(help="One case: construct, engine or policies.")
+        str | None, typer.Option(help="One case: construct, engine, policies or review.")
     ] = None,
 ) -> None:
     """Compare the platform with a baseline measured in the same run. Takes minutes."""
