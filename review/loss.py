@@ -11,10 +11,14 @@ from review.preview import Preview, Step
 # Services of the stack that keep data of their own, beside what the buckets and databases hold.
 STATEFUL_SERVICES = ("dremio", "elasticsearch", "minio", "postgres", "prometheus")
 LOSS = "loss"
+EXPIRY = "expiry"
+NEW_EXPIRY = "new expiry"
 RESYNC = "resync"
 REBUILD = "rebuild"
 EFFECTS = {
     LOSS: "data is gone",
+    EXPIRY: "goes away earlier",
+    NEW_EXPIRY: "goes away, as it did not before",
     RESYNC: "is read from its beginning again",
     REBUILD: "is computed again",
 }
@@ -30,7 +34,7 @@ class Estimate:
 
 @dataclass(frozen=True, kw_only=True)
 class Loss:
-    """effect: loss, resync or rebuild. measure: what to ask the running services for the size:
+    """effect: a key of EFFECTS. measure: what to ask the running services for the size:
     (`bucket`, name), (`database`, name), (`connection`, name) or (`dataset`, path)."""
 
     effect: str
@@ -100,11 +104,13 @@ def _bucket(step: Step) -> Iterator[Loss]:
 def _lifecycle(step: Step) -> Iterator[Loss]:
     """Shorter retention deletes what is older at once."""
     for field in step.fields if step.op == "update" else ():
-        days = str(field.keys[-1]) in _RETENTION_KEYS
-        if days and _shorter(field.old, field.new):
+        old, new = _number(field.old), _number(field.new)
+        if str(field.keys[-1]) not in _RETENTION_KEYS or new is None:
+            continue
+        if old is None or new < old:
             yield Loss(
-                effect=LOSS,
-                what=f"what {step.name} kept longer",
+                effect=NEW_EXPIRY if old is None else EXPIRY,
+                what=f"what is older than {step.name} says",
                 why=f"{field.path}: {field.old} → {field.new}",
                 measure=("", ""),
             )
@@ -117,11 +123,6 @@ _RETENTION_KEYS = (
     "minAge",
     "retention",
 )
-
-
-def _shorter(old: Any, new: Any) -> bool:
-    before, after = _number(old), _number(new)
-    return after is not None and (before is None or after < before)
 
 
 def _number(value: Any) -> float | None:

@@ -5,6 +5,7 @@ Every text passes the mask at the end, so that no section can forget it.
 
 import difflib
 import json
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -14,7 +15,7 @@ from review.data import Touched
 from review.loss import Estimate, Loss
 from review.masking import Mask, is_secret_path
 from review.paths import ABSENT
-from review.preview import SECRET_MARK, UNKNOWN, Field, Step
+from review.preview import MANDATORY, SECRET_MARK, UNKNOWN, Field, Step
 from review.report import Review, is_component
 from review.risk import RULES
 
@@ -263,13 +264,21 @@ def _policies(review: Review) -> Iterator[str]:
     if not found:
         return
     yield from ("### Policies that fail", "")
-    yield from ("| level | policy | resource | message |", "| --- | --- | --- | --- |")
+    changed = {step.name for step in review.preview.steps}
+    told = [v for v in found if v.level == MANDATORY or v.resource in changed]
     rows = [
         f"| {v.level}{f', {v.severity}' if v.severity else ''} | {_code(v.policy)} "
         f"| {_code(v.resource) if v.resource else '–'} | {_cell(v.message)} |"
-        for v in found
+        for v in told
     ]
-    yield from _limited(rows, "| … | {} more | | |")
+    if rows:
+        yield from ("| level | policy | resource | message |", "| --- | --- | --- | --- |")
+        yield from _limited(rows, "| … | {} more | | |")
+    rest = Counter(v.policy for v in found if v not in told)
+    if rest:
+        listed = ", ".join(f"{_code(policy)} {count}" for policy, count in sorted(rest.items()))
+        yield ""
+        yield f"Advisory, on resources that stay as they are: {listed}."
     yield ""
 
 

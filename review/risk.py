@@ -1,6 +1,6 @@
 """The risk grade of a change: the gravest of the rules that apply. docs/review.md lists them."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -35,6 +35,8 @@ RULES = {
     "data-loss": Rule(grade=Grade.CRITICAL, text="data is gone for good"),
     "empty-loss": Rule(grade=Grade.MEDIUM, text="an object that holds no data goes away"),
     "public": Rule(grade=Grade.CRITICAL, text="something opens to everybody"),
+    "expiry": Rule(grade=Grade.HIGH, text="a retention gets shorter"),
+    "new-expiry": Rule(grade=Grade.MEDIUM, text="data without a retention gets one"),
     "tls-off": Rule(grade=Grade.HIGH, text="TLS is switched off"),
     "mandatory-policy": Rule(grade=Grade.HIGH, text="a mandatory policy fails"),
     "critical-policy": Rule(
@@ -47,7 +49,7 @@ RULES = {
     "delete": Rule(grade=Grade.MEDIUM, text="a resource is deleted"),
     "opens": Rule(grade=Grade.MEDIUM, text="a port, user or right is new or wider"),
     "secret": Rule(grade=Grade.MEDIUM, text="a secret of something that exists changes"),
-    "advisory-policy": Rule(grade=Grade.MEDIUM, text="an advisory policy warns"),
+    "advisory-policy": Rule(grade=Grade.MEDIUM, text="an advisory policy warns of what changes"),
     "sync-again": Rule(grade=Grade.MEDIUM, text="a sync or a build runs again"),
 }
 
@@ -68,7 +70,7 @@ def grade(
 ) -> Risk:
     keys = {
         *_of_steps(preview),
-        *_of_policies(preview.violations),
+        *_of_policies(preview.violations, {step.name for step in preview.steps}),
         *_of_losses(losses),
         *_of_findings(findings),
     }
@@ -95,10 +97,12 @@ def _of_steps(preview: Preview) -> Iterator[str]:
         yield "replace"
 
 
-def _of_policies(violations: Sequence[Violation]) -> Iterator[str]:
+def _of_policies(violations: Sequence[Violation], changed: Set[str]) -> Iterator[str]:
     for violation in violations:
         if violation.level != MANDATORY:
-            yield "advisory-policy"
+            # It warns on each preview of a stack: of what stays, nobody has to be told again.
+            if violation.resource in changed:
+                yield "advisory-policy"
         elif violation.severity == "critical":
             yield "critical-policy"
         else:
@@ -110,6 +114,10 @@ def _of_losses(losses: Sequence[Loss]) -> Iterator[str]:
         empty = found.estimate.rows == 0 or found.estimate.size_bytes == 0
         if found.effect == loss.LOSS:
             yield "empty-loss" if empty else "data-loss"
+        elif found.effect == loss.EXPIRY:
+            yield "expiry"
+        elif found.effect == loss.NEW_EXPIRY:
+            yield "new-expiry"
         elif found.effect == loss.RESYNC:
             yield "sync-again" if found.what.startswith("sync ") else "resync"
         else:

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from review.cli import read
+from review.cli import read, written
 from review.costs import GIB, Amount, amount_of, quantity
 from review.lineage import of_flow
 from review.report import Context, Review, review
@@ -98,15 +98,20 @@ def test_a_deselected_column_is_named():
     assert "table gold.fct_orders" in touched.downstream
 
 
-def test_a_shorter_retention_loses_what_is_older():
+@pytest.mark.parametrize(
+    ("old", "new", "grade"),
+    [("7d", "2d", Grade.HIGH), (7, 2, Grade.HIGH), (None, 90, Grade.MEDIUM), (2, 7, Grade.LOW)],
+)
+def test_a_shorter_or_a_new_retention_is_told(old, new, grade):
     rules = "minio:index/ilmPolicy:IlmPolicy"
-    old = {"rules": [{"noncurrentVersionExpirationDays": 7}]}
-    new = {"rules": [{"noncurrentVersionExpirationDays": 2}]}
-    path = "rules[0].noncurrentVersionExpirationDays"
-    shorter = step("update", rules, old=old, new=new, diff={path: "update"})
-    longer = step("update", rules, old=new, new=old, diff={path: "update"})
-    assert len(judged(shorter).losses) == 1
-    assert judged(longer).losses == ()
+    key = "expiration"
+    states = [{"rules": [{key: days} if days else {}]} for days in (old, new)]
+    changed = step(
+        "update", rules, old=states[0], new=states[1], diff={f"rules[0].{key}": "update"}
+    )
+    found = judged(changed)
+    assert found.risk.grade is grade
+    assert len(found.losses) == (0 if grade is Grade.LOW else 1)
 
 
 @pytest.mark.parametrize(
@@ -217,11 +222,24 @@ def test_policies_set_the_grade(level, severity, grade):
         "message": "<{%fg 1%}>closed buckets only\n\nlong story",
         "resourceUrn": "urn:pulumi:a::b::c::lake",
     }
-    found = judged(policyEvents=[event])
+    found = judged(step("create", BUCKET, "lake", new={}), policyEvents=[event])
     (violation,) = found.preview.violations
     assert violation.message == "closed buckets only"
     assert violation.resource == "lake"
     assert found.risk.grade is grade
+
+
+def test_an_advisory_policy_on_what_stays_is_counted_and_not_graded():
+    event = {
+        "policyName": "X01",
+        "enforcementLevel": "advisory",
+        "resourceUrn": "urn:pulumi:a::b::c::lake",
+        "message": "clear text",
+    }
+    found = judged(policyEvents=[event])
+    assert found.risk.grade is Grade.LOW
+    text = written(found, format_="github", title="Review")
+    assert "on resources that stay as they are: `X01` 1" in text
 
 
 def test_a_printed_violation_is_a_violation():
