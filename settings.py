@@ -2,6 +2,7 @@
 
 import difflib
 import importlib
+import ipaddress
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -12,8 +13,10 @@ from flow.model import DataFlow
 
 NAMESPACE = "dataflow"
 IMAGES = "images:"
+URL = ":url"
 RUNTIMES = ("process", "docker", "kubernetes")
-BUILT_RUNTIMES = ("process", "docker")
+# Keys that a cluster needs: nothing can be guessed for them.
+CLUSTER_KEYS = ("domain", "gatewayClass", "issuer", "apiServer")
 MAX_PORT_OFFSET = 20000  # the highest port of the specification is 32010
 MAX_SHOP_ORDERS = 15_000_000  # TPC-H scale factor 10, the largest that one process loads here
 
@@ -25,7 +28,8 @@ class SettingsError(ValueError):
 @dataclass(frozen=True, kw_only=True)
 class Settings:
     """Typed configuration of one stack; the fields are the keys of Pulumi.yaml's schema, and
-    images: program -> reference, the keys `images:<program>`."""
+    images: program -> reference, the keys `images:<program>`.
+    urls: service -> address, the keys `<service>:url`."""
 
     stack: str
     runtime: str
@@ -35,15 +39,13 @@ class Settings:
     shop_orders: int
     flow: str
     profile: str
+    domain: str
+    gateway_class: str
+    issuer: str
+    api_server: str
+    storage_class: str
     images: Mapping[str, str]
-
-    def require_built(self) -> None:
-        """Raises SettingsError for a runtime that is declared but not built yet."""
-        if self.runtime not in BUILT_RUNTIMES:
-            raise SettingsError(
-                f"{NAMESPACE}:runtime: {self.runtime!r}: is not built yet, expected one of "
-                f"{', '.join(BUILT_RUNTIMES)} (Pulumi.{self.stack}.yaml)"
-            )
+    urls: Mapping[str, str]
 
     def load_flow(self) -> DataFlow:
         """The flow that `dataflow:flow` names. Raises SettingsError when it is not one."""
@@ -82,6 +84,12 @@ def _boolean(value: Any) -> bool:
     return value
 
 
+def _network(value: Any) -> str:
+    if value:
+        ipaddress.ip_network(str(value))  # its ValueError says what is wrong
+    return str(value)
+
+
 def _choice(*valid: str) -> Callable[[Any], str]:
     def parse(value: Any) -> str:
         if value not in valid:
@@ -100,6 +108,11 @@ _PARSERS: Mapping[str, tuple[str, Callable[[Any], Any]]] = {
     "shopOrders": ("shop_orders", _integer(100, MAX_SHOP_ORDERS)),
     "flow": ("flow", str),
     "profile": ("profile", _choice(*PROFILES)),
+    "domain": ("domain", str),
+    "gatewayClass": ("gateway_class", str),
+    "issuer": ("issuer", str),
+    "apiServer": ("api_server", _network),
+    "storageClass": ("storage_class", str),
 }
 _SECRET_KEYS = ("seed",)
 
@@ -129,7 +142,16 @@ def parse(stack: str, config: Mapping[str, str]) -> Settings:
     images = {
         key.removeprefix(IMAGES): value for key, value in config.items() if key.startswith(IMAGES)
     }
-    return Settings(stack=stack, images=images, **values)
+    urls = {key.removesuffix(URL): value for key, value in config.items() if key.endswith(URL)}
+    settings = Settings(stack=stack, images=images, urls=urls, **values)
+    if settings.runtime == "kubernetes" and (
+        missing := [key for key in CLUSTER_KEYS if not getattr(settings, _PARSERS[key][0])]
+    ):
+        raise SettingsError(
+            f"{NAMESPACE}:runtime: 'kubernetes': needs {', '.join(missing)}: "
+            f"see Pulumi.yaml for what they say (Pulumi.{stack}.yaml)"
+        )
+    return settings
 
 
 def _plain(text: str) -> Any:

@@ -20,16 +20,18 @@ from components.processing.dremio import Dremio, DremioArgs
 from components.processing.pipeline import Pipeline, PipelineArgs
 from components.processing.reflections import Reflections, ReflectionsArgs
 from components.runtime.products.dremio import PREFIX as DREMIO_PREFIX
-from components.runtime.service import Runtime
+from components.runtime.service import Archive, Runtime
 from components.security.credentials import Credentials
 from components.sizing import PROFILES
 from components.storage.object_store import Access, ObjectStore, ObjectStoreArgs
 from components.storage.postgres import Postgres, PostgresArgs
 from components.storage.search import Search, SearchArgs
-from flow.derive import retention
+from flow.derive import BUCKET, retention
 from flow.model import DataFlow, Layer
 from settings import Settings
 
+BACKUPS = "backups"  # prefix of the bucket
+BACKUP_STORE_USER = "backup"
 DATABASES = ("airbyte", "pipeline", "shop", "superset")
 
 # Specification, "Good Security Practices": each service writes its own layers only.
@@ -40,6 +42,7 @@ ACCESS = (
         read=(Layer.BRONZE, Layer.SILVER, Layer.GOLD),
         write=(DREMIO_PREFIX, Layer.SILVER, Layer.GOLD),
     ),
+    Access(user=BACKUP_STORE_USER, read=(BACKUPS,), write=(BACKUPS,)),
 )
 
 
@@ -81,6 +84,13 @@ class Platform(pulumi.ComponentResource):
             PostgresArgs(
                 context=context,
                 databases=DATABASES,
+                archive=Archive(
+                    store=store.endpoint,
+                    bucket=BUCKET,
+                    prefix=BACKUPS,
+                    user=BACKUP_STORE_USER,
+                    key=context.credentials.secret(f"minio-{BACKUP_STORE_USER}"),
+                ),
             ),
             inside,
         )

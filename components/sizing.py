@@ -62,3 +62,27 @@ PROFILES: Mapping[str, Mapping[str, Size]] = {
 }
 # Everything else: jobs, and what stands beside a product.
 SMALLEST = Size(cores=0.5, memory_mib=1 * GIB)
+
+
+def markdown(profile: str) -> str:
+    """The table of a profile, with the sum over all replicas."""
+    sizes = PROFILES[profile]
+    rows = [
+        (name, str(size.replicas), size.cores, size.memory_mib / GIB, size.disk_gib)
+        for name, size in sizes.items()
+    ]
+    total = (
+        "**sum**",
+        "",
+        sum(size.cores * size.replicas for size in sizes.values()),
+        sum(size.memory_mib * size.replicas for size in sizes.values()) / GIB,
+        sum(size.disk_gib * size.replicas for size in sizes.values()),
+    )
+    head = (
+        "| service | replicas | cores | memory, GiB | disk, GiB |\n| --- | --- | --- | --- | --- |"
+    )
+    lines = [
+        f"| {name} | {replicas} | {cores:g} | {memory:g} | {disk} |"
+        for name, replicas, cores, memory, disk in [*rows, total]
+    ]
+    return "\n".join([head, *lines])

@@ -158,7 +158,7 @@ class Stack:
 
     def _check_settings(self) -> None:
         try:
-            self.settings().require_built()
+            self.settings()
         except SettingsError as fault:
             raise StackError(str(fault)) from None
 

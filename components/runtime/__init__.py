@@ -3,17 +3,22 @@
 from components.runtime import images
 from components.runtime.docker import DockerRuntime
 from components.runtime.images import ImageError, Images
+from components.runtime.kubernetes import ClusterSettings, KubernetesRuntime
 from components.runtime.process import ProcessRuntime
 from components.runtime.service import Runtime
+from components.sizing import PROFILES
 from settings import NAMESPACE, Settings, SettingsError
 from tools.paths import Paths
 from tools.preflight import service_user
 
+# Programs that run on one kind of runtime with containers only.
+ON_CLUSTERS = frozenset({"cloudnative-pg", "zookeeper"})
+ON_ENGINES = frozenset({"postgresql"})
+
 
 def runtime_for(settings: Settings) -> Runtime:
-    """The runtime that `dataflow:runtime` names. Raises SettingsError if it is not built yet, or
-    for images that cannot be used."""
-    settings.require_built()
+    """The runtime that `dataflow:runtime` names. Raises SettingsError for images that cannot be
+    used."""
     if settings.runtime == "process":
         return ProcessRuntime(
             "runtime",
@@ -22,21 +27,37 @@ def runtime_for(settings: Settings) -> Runtime:
             port_offset=settings.port_offset,
             keep_data=settings.keep_data,
         )
-    return DockerRuntime(
+    if settings.runtime == "docker":
+        return DockerRuntime(
+            "runtime",
+            stack=settings.stack,
+            images=_images(settings, without=ON_CLUSTERS),
+            port_offset=settings.port_offset,
+            keep_data=settings.keep_data,
+        )
+    return KubernetesRuntime(
         "runtime",
-        stack=settings.stack,
-        images=_images(settings),
-        port_offset=settings.port_offset,
+        settings=ClusterSettings(
+            stack=settings.stack,
+            domain=settings.domain,
+            gateway_class=settings.gateway_class,
+            issuer=settings.issuer,
+            api_server=settings.api_server,
+            storage_class=settings.storage_class,
+            urls=settings.urls,
+        ),
+        images=_images(settings, without=ON_ENGINES),
+        sizes=PROFILES[settings.profile],
         keep_data=settings.keep_data,
     )
 
 
-def _images(settings: Settings) -> Images:
+def _images(settings: Settings, *, without: frozenset[str]) -> Images:
     try:
         chosen = Images(known=images.load(), chosen=settings.images)
     except ImageError as fault:
         raise SettingsError(f"{fault} (Pulumi.{settings.stack}.yaml)") from None
-    if missing := chosen.unpinned():
+    if missing := [program for program in chosen.unpinned() if program not in without]:
         raise SettingsError(
             f"{NAMESPACE}:runtime: {settings.runtime!r}: no digest yet for the images "
             f"{', '.join(missing)}: run `bin/dataflow images update` once, or set "

@@ -92,15 +92,20 @@ def _tcp_probe(kind: str, readiness: Readiness) -> list[str]:
     return ["bash", "-c", f"exec 3<>/dev/tcp/{LOOPBACK}/{readiness.port}"]
 
 
-def starting(service: Service) -> tuple[list[str], list[str]]:
-    """Entry point and command: what a first start needs, unless it is done, then the program."""
-    if not service.init:
-        return [service.command[0]], list(service.command[1:])
+def first_steps(service: Service) -> str:
+    """Shell commands that a first start needs, each unless it has been done."""
     steps = []
     for step in service.init:
         stdin = f" < {shlex.quote(step.stdin_file)}" if step.stdin_file else ""
         steps.append(f"test -e {shlex.quote(step.creates)} || {shlex.join(step.command)}{stdin}")
-    script = "\n".join([*steps, 'exec "$@"'])
+    return "\n".join(steps)
+
+
+def starting(service: Service) -> tuple[list[str], list[str]]:
+    """Entry point and command: the first steps, then the program."""
+    if not service.init:
+        return [service.command[0]], list(service.command[1:])
+    script = f'{first_steps(service)}\nexec "$@"'
     return [*SHELL, script, service.name], list(service.command)
 
 

@@ -35,6 +35,7 @@ from components.runtime.service import (
     RunningService,
     Service,
 )
+from services.postgresql.config import SUPERUSER
 
 ACCESS = "access"
 OUTSIDE = "outside"
@@ -58,6 +59,7 @@ class DockerRuntime(Containers, pulumi.ComponentResource):
     keep_data: destroy leaves the volumes.
     """
 
+    administrator = SUPERUSER
     clustered = False
 
     def __init__(
@@ -91,8 +93,8 @@ class DockerRuntime(Containers, pulumi.ComponentResource):
         )
         self.register_outputs({"stack": stack})
 
-    def members(self, service: Service) -> tuple[str, ...]:
-        return (service.name,)
+    def members(self, service: str, replicas: int) -> tuple[str, ...]:
+        return (service,)
 
     def endpoint(self, service: str, port: str) -> Endpoint:
         number = self.ports(service)[port]

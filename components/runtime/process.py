@@ -21,6 +21,7 @@ from components.runtime.service import (
 from dynamic_providers.endpoints import HOST
 from dynamic_providers.local import resources as local
 from services.init import Init
+from services.postgresql.config import SUPERUSER
 from tools.paths import Paths
 
 LAUNCHER = Path(__file__).with_name("launch.py")
@@ -37,6 +38,7 @@ class ProcessRuntime(pulumi.ComponentResource):
 
     bind_host = HOST
     clients = f"{HOST}/32"
+    administrator = SUPERUSER
     clustered = False
 
     def __init__(
@@ -71,7 +73,7 @@ class ProcessRuntime(pulumi.ComponentResource):
     def endpoint(self, service: str, port: str) -> Endpoint:
         return _endpoint(port, self.ports(service)[port])
 
-    def members(self, service: Service) -> tuple[str, ...]:
+    def members(self, service: str, replicas: int) -> tuple[str, ...]:
         return (HOST,)
 
     def probe(self, program: str, *arguments: str) -> tuple[str, ...]:

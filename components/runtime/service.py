@@ -54,6 +54,17 @@ class Readiness:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Archive:
+    """A place in the object store for backups: `prefix` of `bucket`, written by `user`."""
+
+    store: "Endpoint"
+    bucket: str
+    prefix: str
+    user: str
+    key: pulumi.Output[str]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Service:
     """A program that is kept running.
 
@@ -68,6 +79,7 @@ class Service:
         edges of the data flow, and all that its network lets through.
     reaches_outside: it opens connections to hosts outside the stack too.
     size: cores, memory, disk and replicas, for runtimes that can limit them.
+    archive: where it writes its log and backups, for runtimes that do that as they run it.
     product: what this service stands for, where the real product can run.
     stop_timeout_s: seconds from the stop signal to SIGKILL.
     """
@@ -84,6 +96,7 @@ class Service:
     connects_to: tuple[str, ...] = ()
     reaches_outside: bool = False
     size: Size = SMALLEST
+    archive: Archive | None = None
     product: "Product | None" = None
     stop_signal: str = "TERM"
     stop_timeout_s: int = 10
@@ -187,12 +200,14 @@ class Runtime(Protocol):
     bind_host: the address that services listen on.
     clients: who may connect to them, as a network in CIDR notation or `all`.
     project: the root of this project as its modules see it.
+    administrator: who administers PostgreSQL, with the credential `postgres-superuser`.
     clustered: whether services can have replicas, each with a name and a disk of its own.
     """
 
     bind_host: str
     clients: str
     project: Path
+    administrator: str
     clustered: bool
 
     def ports(self, service: str) -> Mapping[str, int]:
@@ -201,7 +216,7 @@ class Runtime(Protocol):
     def endpoint(self, service: str, port: str) -> Endpoint:
         """Where a service of the catalog is reached, started or not."""
 
-    def members(self, service: Service) -> tuple[str, ...]:
+    def members(self, service: str, replicas: int) -> tuple[str, ...]:
         """The host name of each replica of a service, for products whose replicas must know each
         other. One where there are no replicas."""
 

@@ -205,6 +205,7 @@ def _service(context: Context) -> Service:
         command=minio_config.command(
             binary=context.runtime.installed("minio"),
             data_dir=directory / "data",
+            members=context.runtime.members("minio", context.sizes["minio"].replicas),
             host=context.runtime.bind_host,
             port=ports["s3"],
             console_port=ports["console"],

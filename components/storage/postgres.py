@@ -11,19 +11,20 @@ import pulumi_postgresql as postgresql
 
 from components.context import Context
 from components.options import child_of
-from components.runtime.service import Endpoint, Readiness, Service
+from components.runtime.service import Archive, Endpoint, Readiness, Service
 from services.postgresql import config as postgresql_config
-from services.postgresql.config import SUPERUSER
 
 CONNECTIONS_PER_ROLE = 20  # five roles at most: fits the server's default of 100
 
 
 @dataclass(frozen=True, kw_only=True)
 class PostgresArgs:
-    """databases: names; each gets a role of the same name as its owner."""
+    """databases: names; each gets a role of the same name as its owner.
+    archive: where its log and backups go, on runtimes that make them."""
 
     context: Context
     databases: tuple[str, ...]
+    archive: Archive
 
 
 class Postgres(pulumi.ComponentResource):
@@ -38,13 +39,13 @@ class Postgres(pulumi.ComponentResource):
         self._args = args
         self._name = name
         secret = args.context.credentials.secret
-        running = args.context.runtime.service(_service(args.context), parent=self)
+        running = args.context.runtime.service(_service(args), parent=self)
         self.endpoint = running.endpoints["sql"]
         self.provider = postgresql.Provider(
             f"{name}-provider",
             host=self.endpoint.published.host,
             port=self.endpoint.published.port,
-            username=SUPERUSER,
+            username=args.context.runtime.administrator,
             password=secret("postgres-superuser"),
             sslmode="disable",  # loopback only; TLS is a stack-wide change still to come
             opts=child_of(self, depends_on=[running.resource]),
@@ -92,7 +93,8 @@ class Postgres(pulumi.ComponentResource):
         ]
 
 
-def _service(context: Context) -> Service:
+def _service(args: PostgresArgs) -> Service:
+    context = args.context
     directory = context.runtime.directory("postgres")
     home = context.runtime.installed("postgresql")
     config, data = directory / "config", directory / "data"
@@ -115,6 +117,8 @@ def _service(context: Context) -> Service:
         ),
         ports=ports,
         size=context.sizes["postgres"],
+        archive=args.archive,
+        connects_to=("minio",),  # its archive
         readiness=Readiness(
             kind="command",
             command=context.runtime.probe("postgresql", str(ports["sql"])),

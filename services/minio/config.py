@@ -3,7 +3,7 @@
 import hmac
 import json
 from base64 import urlsafe_b64encode
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 HOST = "127.0.0.1"
@@ -14,13 +14,21 @@ METRICS_PATH = "/minio/v2/metrics/cluster"
 
 
 def command(
-    *, binary: Path, data_dir: Path, port: int, console_port: int, host: str = HOST
+    *,
+    binary: Path,
+    data_dir: Path,
+    port: int,
+    console_port: int,
+    host: str = HOST,
+    members: Sequence[str] = (),
 ) -> tuple[str, ...]:
-    """host: the address that it listens on."""
+    """host: the address that it listens on. members: the host names of all servers of which this
+    is one; what they store is spread over them, with redundancy."""
+    spread = [f"http://{member}:{port}{data_dir}" for member in members]
     return (
         *(str(binary), "server", "--quiet"),
         *("--address", f"{host}:{port}", "--console-address", f"{host}:{console_port}"),
-        str(data_dir),
+        *(spread if len(spread) > 1 else [str(data_dir)]),
     )
 
 

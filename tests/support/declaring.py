@@ -46,6 +46,12 @@ def settings(**changes: Any) -> Settings:
         "flow": "flow.commerce:FLOW",
         "profile": "small",
         "images": {},
+        "urls": {},
+        "domain": "",
+        "gateway_class": "",
+        "issuer": "",
+        "api_server": "",
+        "storage_class": "",
     }
     return Settings(**{**values, **changes})
 

@@ -63,7 +63,7 @@ class Dremio:
                 coordinator=False,
                 executor=True,
             ),
-            connects_to=("minio", ZOOKEEPER, COORDINATOR),
+            connects_to=("minio", ZOOKEEPER, COORDINATOR),  # and each other
         )
         coordinator = replace(
             self._node(runtime, stand_in, coordinator=True, executor=False),

@@ -1,0 +1,747 @@
+"""The runtime of a cluster: namespaces, workloads, and the edges between them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+from urllib.parse import urlsplit
+
+import pulumi
+import pulumi_kubernetes as k8s
+
+from components.options import child_of
+from components.runtime import service as described
+from components.runtime.catalog import LAYERS, PLACES, place
+from components.runtime.containers import Containers
+from components.runtime.images import Images
+from components.runtime.kubernetes import network, operators, pods
+from components.runtime.kubernetes.gateway import Gateway, published_address
+from components.runtime.kubernetes.operators import CustomObject
+from components.runtime.service import (
+    HTTP,
+    SCHEMES,
+    Address,
+    Endpoint,
+    RunningService,
+    Service,
+)
+from components.sizing import SMALLEST, Size
+
+# program -> what its service is called in the cluster; every other has its own name.
+HOSTS: Mapping[str, str] = {
+    "postgres": "postgres-rw",
+    "elasticsearch": "elasticsearch-es-http",
+    "prometheus": "prometheus-operated",
+}
+TLS_BY_OPERATOR = {("elasticsearch", "http"): "https"}
+PRIORITIES: Mapping[str, int] = {"stores": 1_000_000, "engines": 900_000, "jobs": 800_000}
+QUOTA_FACTOR = 3  # updates run old and new pods at once, and limits allow twice the request
+JOB_RETRIES = 2
+READY_TIMEOUT_S = 1800  # pulling an image of a gigabyte, and its first start
+HPA_FACTOR = 3
+HPA_CPU_PERCENT = 70
+API_PORTS = (443, 6443)
+OPERATOR_PORTS: Mapping[str, tuple[str, tuple[int, ...]]] = {
+    # program -> namespace of its operator, the ports of its pods that it calls
+    "postgresql": ("cnpg-system", (5432, 8000)),
+    "elasticsearch": ("elastic-system", (9200,)),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClusterSettings:
+    """domain: services are published as <service>.<domain>.
+    storage_class, gateway_class: "" for the cluster's own storage class.
+    api_server: network of the API server in CIDR notation, for pods that work with it.
+    issuer: ClusterIssuer of the Gateway's certificate.
+    urls: service -> where it is reached instead."""
+
+    stack: str
+    domain: str
+    gateway_class: str
+    issuer: str
+    api_server: str
+    storage_class: str = ""
+    urls: Mapping[str, str]
+
+
+class KubernetesRuntime(Containers, pulumi.ComponentResource):
+    """keep_data: destroy leaves the volumes."""
+
+    clustered = True
+    administrator = operators.ADMINISTRATOR
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        settings: ClusterSettings,
+        images: Images,
+        sizes: Mapping[str, Size],
+        keep_data: bool,
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        Containers.__init__(self, images)
+        pulumi.ComponentResource.__init__(
+            self, "dataflow:runtime:KubernetesRuntime", name, None, opts
+        )
+        self._name = name
+        self._settings = settings
+        self._keep_data = keep_data
+        self._started: set[str] = set()
+        self._priorities = {
+            kind: k8s.scheduling.v1.PriorityClass(
+                f"{name}-priority-{kind}",
+                metadata={"name": f"dataflow-{settings.stack}-{kind}"},
+                value=value,
+                global_default=False,
+                description=f"dataflow: {kind} of stack {settings.stack}",
+                opts=child_of(self),
+            )
+            for kind, value in PRIORITIES.items()
+        }
+        self._namespaces = {layer: self._namespace(layer, sizes) for layer in LAYERS}
+        self._gateway = Gateway(
+            f"{name}-gateway",
+            stack=settings.stack,
+            domain=settings.domain,
+            gateway_class=settings.gateway_class,
+            issuer=settings.issuer,
+            opts=child_of(self),
+        )
+        self.register_outputs({"namespaces": [self._namespace_name(layer) for layer in LAYERS]})
+
+    # What components ask
+
+    def members(self, service: str, replicas: int) -> tuple[str, ...]:
+        domain = f"{service}-members.{self._namespace_of(service)}.svc"
+        return tuple(f"{service}-{number}.{domain}" for number in range(replicas))
+
+    def endpoint(self, service: str, port: str) -> Endpoint:
+        ports = self.ports(service)
+        host = f"{HOSTS.get(service, service)}.{self._namespace_of(service)}.svc"
+        scheme = TLS_BY_OPERATOR.get((service, port), SCHEMES.get(port, HTTP))
+        inside = Address(host=host, port=ports[port], scheme=scheme)
+        return Endpoint(
+            host=host,
+            port=ports[port],
+            scheme=scheme,
+            published=self._published(service, port) or inside,
+        )
+
+    def _published(self, service: str, port: str) -> Address | None:
+        name = service if port == next(iter(self.ports(service))) else f"{service}-{port}"
+        if url := self._settings.urls.get(name):
+            return _address(url)
+        return published_address(service, port, self._settings.domain)
+
+    def service(
+        self,
+        service: Service,
+        *,
+        parent: pulumi.Resource,
+        depends_on: Sequence[pulumi.Resource] = (),
+    ) -> RunningService:
+        services = service.product.services(self, service) if service.product else [service]
+        needs = list(depends_on)
+        for one in services:
+            needs = [self._service(one, parent, needs)]
+        endpoints = {
+            label: self.endpoint(service.name, label) for label in self.ports(service.name)
+        }
+        return RunningService(resource=needs[0], endpoints=endpoints)
+
+    def job(
+        self,
+        job: described.Job,
+        *,
+        parent: pulumi.Resource,
+        depends_on: Sequence[pulumi.Resource] = (),
+    ) -> pulumi.Resource:
+        component = self._part(job, "Job", parent)
+        files = self._files(job, component)
+        account = self._account(job, component)
+        edges = self._edges(job, component)
+        spec = pods.spec(
+            job,
+            self,
+            stack=self._settings.stack,
+            files=self._sources(job),
+            keeps_data=False,
+            priority=self._priority("jobs"),
+        )
+        k8s.batch.v1.Job(
+            f"{job.name}-run",
+            metadata=self._metadata(job.name, timeout_s=job.timeout_s),
+            spec={
+                "backoffLimit": JOB_RETRIES,
+                "activeDeadlineSeconds": job.timeout_s,
+                "template": {"metadata": self._pod_metadata(job, job.triggers), "spec": spec},
+            },
+            opts=pulumi.ResourceOptions.merge(
+                child_of(component, depends_on=[*depends_on, *files, account, *edges]),
+                # A job cannot change: another one of its name takes its place.
+                pulumi.ResourceOptions(delete_before_replace=True),
+            ),
+        )
+        component.register_outputs({"name": job.name})
+        return component
+
+    # Namespaces
+
+    def _namespace_name(self, layer: str) -> str:
+        return f"dataflow-{self._settings.stack}-{layer}"
+
+    def _namespace_of(self, name: str) -> str:
+        return self._namespace_name(place(name).layer)
+
+    def _priority(self, kind: str) -> pulumi.Output[str]:
+        name: pulumi.Output[str] = self._priorities[kind].metadata["name"]
+        return name
+
+    def _namespace(self, layer: str, sizes: Mapping[str, Size]) -> k8s.core.v1.Namespace:
+        named = self._namespace_name(layer)
+        namespace = k8s.core.v1.Namespace(
+            f"{self._name}-namespace-{layer}",
+            metadata={"name": named, "labels": restricted_labels(self._settings.stack)},
+            opts=child_of(self),
+        )
+
+        def inside(part: str) -> dict[str, Any]:
+            return {
+                "resource_name": f"{self._name}-{layer}-{part}",
+                "metadata": {"name": part, "namespace": named},
+                "opts": child_of(namespace),
+            }
+
+        k8s.networking.v1.NetworkPolicy(**inside("deny-all"), spec=network.deny_all())
+        k8s.networking.v1.NetworkPolicy(**inside("allow-dns"), spec=network.names())
+        k8s.core.v1.ResourceQuota(**inside("quota"), spec={"hard": _quota(layer, sizes)})
+        k8s.core.v1.LimitRange(
+            **inside("defaults"),
+            spec={
+                "limits": [
+                    {
+                        "type": "Container",
+                        "defaultRequest": pods.resources(SMALLEST)["requests"],
+                        "default": pods.resources(SMALLEST)["limits"],
+                    }
+                ]
+            },
+        )
+        return namespace
+
+    # Services
+
+    def _service(
+        self, service: Service, parent: pulumi.Resource, depends_on: Sequence[pulumi.Resource]
+    ) -> pulumi.Resource:
+        component = self._part(service, "Service", parent)
+        if service.size.replicas > 1:  # replicas talk among themselves
+            service = replace(service, connects_to=(*service.connects_to, service.name))
+        needs = [*depends_on, self._account(service, component), *self._edges(service, component)]
+        if service.program == "postgresql":
+            self._postgresql(service, component, needs)
+        elif service.program == "elasticsearch":
+            self._elasticsearch(service, component, needs)
+        elif service.program == "prometheus":
+            self._prometheus(service, component, needs)
+        else:
+            self._workload(service, component, needs)
+        self._gateway.route(
+            service.name,
+            namespace=self._namespace_of(service.name),
+            host=HOSTS.get(service.name, service.name),
+            parent=component,
+        )
+        component.register_outputs({"name": service.name})
+        return component
+
+    def _workload(
+        self, service: Service, component: pulumi.Resource, needs: Sequence[pulumi.Resource]
+    ) -> None:
+        keeps_data = service.size.disk_gib > 0
+        files = self._files(service, component)
+        kind = "stores" if place(service.name).layer == "storage" else "engines"
+        template = {
+            "metadata": self._pod_metadata(service),
+            "spec": pods.spec(
+                service,
+                self,
+                stack=self._settings.stack,
+                files=self._sources(service),
+                keeps_data=keeps_data,
+                priority=self._priority(kind),
+            ),
+        }
+        common: dict[str, Any] = {
+            "selector": {"matchLabels": pods.selector(self._settings.stack, service.name)},
+            "template": template,
+            "replicas": service.size.replicas,
+            "revisionHistoryLimit": 3,
+        }
+        self._network_service(service, component)
+        options = child_of(component, depends_on=[*needs, *files])
+        metadata = self._metadata(service.name, timeout_s=READY_TIMEOUT_S)
+        if keeps_data:
+            self._network_service(service, component, headless=True)
+            k8s.apps.v1.StatefulSet(
+                f"{service.name}-pods",
+                metadata=metadata,
+                spec={
+                    **common,
+                    "serviceName": f"{service.name}-members",
+                    # Replicas wait for each other: one after the other would never be ready.
+                    "podManagementPolicy": "Parallel",
+                    "updateStrategy": {"type": "RollingUpdate"},
+                    "persistentVolumeClaimRetentionPolicy": {
+                        "whenDeleted": "Retain" if self._keep_data else "Delete",
+                        "whenScaled": "Retain",
+                    },
+                    "volumeClaimTemplates": [
+                        {
+                            "metadata": {"name": "data"},
+                            "spec": operators.claim(
+                                service.size.disk_gib, self._settings.storage_class
+                            ),
+                        }
+                    ],
+                },
+                opts=options,
+            )
+        else:
+            scales = service.size.replicas > 1
+            if scales:
+                del common["replicas"]  # the autoscaler's
+            k8s.apps.v1.Deployment(
+                f"{service.name}-pods",
+                metadata=metadata,
+                spec={
+                    **common,
+                    "strategy": {
+                        "type": "RollingUpdate",
+                        "rollingUpdate": {"maxUnavailable": 0, "maxSurge": 1},
+                    },
+                },
+                opts=options,
+            )
+            if scales:
+                self._autoscaler(service, component)
+        if service.size.replicas > 1:
+            k8s.policy.v1.PodDisruptionBudget(
+                f"{service.name}-disruptions",
+                metadata=self._metadata(service.name),
+                spec={
+                    "maxUnavailable": 1,
+                    "selector": common["selector"],
+                },
+                opts=child_of(component),
+            )
+
+    def _autoscaler(self, service: Service, component: pulumi.Resource) -> None:
+        k8s.autoscaling.v2.HorizontalPodAutoscaler(
+            f"{service.name}-autoscaler",
+            metadata=self._metadata(service.name),
+            spec={
+                "scaleTargetRef": {
+                    "apiVersion": "apps/v1",
+                    "kind": "Deployment",
+                    "name": service.name,
+                },
+                "minReplicas": service.size.replicas,
+                "maxReplicas": HPA_FACTOR * service.size.replicas,
+                "metrics": [
+                    {
+                        "type": "Resource",
+                        "resource": {
+                            "name": "cpu",
+                            "target": {
+                                "type": "Utilization",
+                                "averageUtilization": HPA_CPU_PERCENT,
+                            },
+                        },
+                    }
+                ],
+            },
+            opts=child_of(component),
+        )
+
+    def _network_service(
+        self, service: Service, component: pulumi.Resource, *, headless: bool = False
+    ) -> None:
+        if not service.ports:
+            return
+        name = f"{service.name}-members" if headless else service.name
+        metadata = self._metadata(name, of=service.name)
+        if headless:  # else its pods would be found, and asked for metrics, twice
+            metadata["labels"] = {"dataflow/stack": self._settings.stack}
+        k8s.core.v1.Service(
+            f"{name}-address",
+            metadata=metadata,
+            spec={
+                "type": "ClusterIP",
+                "selector": pods.selector(self._settings.stack, service.name),
+                "ports": [
+                    {"name": label, "port": port, "targetPort": port}
+                    for label, port in service.ports.items()
+                ],
+                # Replicas find each other before they are ready.
+                **({"clusterIP": "None", "publishNotReadyAddresses": True} if headless else {}),
+            },
+            opts=child_of(component),
+        )
+
+    # Services of operators
+
+    def _postgresql(
+        self, service: Service, component: pulumi.Resource, needs: Sequence[pulumi.Resource]
+    ) -> None:
+        secrets = [
+            self._secret(
+                component,
+                operators.administrator_secret(service),
+                {
+                    "username": operators.ADMINISTRATOR,
+                    "password": service.secret_files["superuser-password"],
+                },
+                of=service.name,
+                kind="kubernetes.io/basic-auth",
+                more_labels={"cnpg.io/reload": "true"},
+            )
+        ]
+        if service.archive:
+            name = operators.archive_name(service)
+            keys: Mapping[str, pulumi.Input[str]] = {
+                "user": service.archive.user,
+                "key": service.archive.key,
+            }
+            secrets.append(self._secret(component, name, keys, of=service.name))
+        cluster = self._custom(
+            component,
+            service,
+            operators.postgresql(
+                service,
+                stack=self._settings.stack,
+                image=self.images.reference("cloudnative-pg"),
+                storage_class=self._settings.storage_class,
+            ),
+            [*needs, *secrets],
+        )
+        if service.archive:
+            for one in operators.archive(service, service.archive):
+                self._custom(component, service, one, [cluster, *secrets])
+
+    def _elasticsearch(
+        self, service: Service, component: pulumi.Resource, needs: Sequence[pulumi.Resource]
+    ) -> None:
+        image = self.images.of("elasticsearch")
+        # The operator takes the first password of `elastic` from here.
+        password = self._secret(
+            component,
+            f"{service.name}-es-elastic-user",
+            {"elastic": service.secret_files["superuser-password"]},
+            of=service.name,
+        )
+        self._custom(
+            component,
+            service,
+            operators.elasticsearch(
+                service,
+                stack=self._settings.stack,
+                image=self.images.reference("elasticsearch"),
+                version=image.version,
+                user=image.user,
+                storage_class=self._settings.storage_class,
+            ),
+            [*needs, password],
+        )
+
+    def _prometheus(
+        self, service: Service, component: pulumi.Resource, needs: Sequence[pulumi.Resource]
+    ) -> None:
+        image = self.images.of("prometheus")
+        name = f"{service.name}-tokens"
+        secrets = {pods.key_of(path): text for path, text in service.secret_files.items()}
+        tokens = self._secret(component, name, secrets, of=service.name)
+        needs = [*needs, tokens, *self._discovery(service, component)]
+        for one in (*operators.monitors(service, secret=name), *operators.rules(service)):
+            self._custom(component, service, one, needs)
+        self._custom(
+            component,
+            service,
+            operators.prometheus(
+                service,
+                stack=self._settings.stack,
+                image=self.images.reference("prometheus"),
+                version=image.version,
+                user=image.user,
+                storage_class=self._settings.storage_class,
+            ),
+            needs,
+        )
+
+    def _discovery(self, service: Service, component: pulumi.Resource) -> list[pulumi.Resource]:
+        """Prometheus may see where the pods of each layer are, and nothing else."""
+        subject = {
+            "kind": "ServiceAccount",
+            "name": service.name,
+            "namespace": self._namespace_of(service.name),
+        }
+        made: list[pulumi.Resource] = []
+        for layer in LAYERS:
+            metadata = {"name": service.name, "namespace": self._namespace_name(layer)}
+            role = k8s.rbac.v1.Role(
+                f"{service.name}-discovery-{layer}",
+                metadata=metadata,
+                rules=[
+                    {
+                        "apiGroups": [""],
+                        "resources": ["endpoints", "pods", "services"],
+                        "verbs": ["get", "list", "watch"],
+                    },
+                    {
+                        "apiGroups": ["discovery.k8s.io"],
+                        "resources": ["endpointslices"],
+                        "verbs": ["get", "list", "watch"],
+                    },
+                ],
+                opts=child_of(component, depends_on=[self._namespaces[layer]]),
+            )
+            made.append(
+                k8s.rbac.v1.RoleBinding(
+                    f"{service.name}-discovery-{layer}-binding",
+                    metadata=metadata,
+                    role_ref={
+                        "apiGroup": "rbac.authorization.k8s.io",
+                        "kind": "Role",
+                        "name": service.name,
+                    },
+                    subjects=[subject],
+                    opts=child_of(component, depends_on=[role]),
+                )
+            )
+        return made
+
+    def _custom(
+        self,
+        component: pulumi.Resource,
+        service: Service,
+        one: CustomObject,
+        needs: Sequence[pulumi.Resource],
+    ) -> pulumi.Resource:
+        version, kind = one.kind
+        made: pulumi.Resource = k8s.apiextensions.CustomResource(
+            f"{service.name}-{one.part or 'cluster'}",
+            api_version=version,
+            kind=kind,
+            metadata=self._metadata(
+                one.name, of=service.name, timeout_s=READY_TIMEOUT_S, wait_for=one.wait_for
+            ),
+            spec=one.spec,
+            opts=child_of(
+                component,
+                depends_on=needs,
+                keep=self._keep_data and one.kind in KEPT,
+            ),
+        )
+        return made
+
+    # Parts of every service and job
+
+    def _part(
+        self, program: Service | described.Job, kind: str, parent: pulumi.Resource
+    ) -> pulumi.ComponentResource:
+        if program.name in self._started:
+            raise ValueError(f"service or job {program.name!r}: the name is used twice")
+        self._started.add(program.name)
+        return _Part(f"{program.name}-{kind.lower()}", f"dataflow:runtime:{kind}", parent)
+
+    def _metadata(
+        self, name: str, *, of: str = "", timeout_s: int = 0, wait_for: str = ""
+    ) -> dict[str, Any]:
+        owner = of or name
+        notes = {}
+        if timeout_s:
+            notes["pulumi.com/timeoutSeconds"] = str(timeout_s)
+        if wait_for:
+            notes["pulumi.com/waitFor"] = f"condition={wait_for}"
+        return {
+            "name": name,
+            "namespace": self._namespaces[place(owner).layer].metadata["name"],
+            "labels": pods.labels(self._settings.stack, owner),
+            **({"annotations": notes} if notes else {}),
+        }
+
+    def _pod_metadata(
+        self,
+        program: Service | described.Job,
+        triggers: Mapping[str, pulumi.Input[str]] | None = None,
+    ) -> dict[str, Any]:
+        return {
+            "labels": pods.labels(self._settings.stack, program.name),
+            "annotations": {
+                "dataflow/files": pods.checksum(program.files, program.secret_files),
+                **{f"dataflow/{name}": value for name, value in (triggers or {}).items()},
+            },
+        }
+
+    def _account(
+        self, program: Service | described.Job, component: pulumi.Resource
+    ) -> pulumi.Resource:
+        made: pulumi.Resource = k8s.core.v1.ServiceAccount(
+            f"{program.name}-account",
+            metadata=self._metadata(program.name),
+            automount_service_account_token=False,
+            opts=child_of(component),
+        )
+        return made
+
+    def _files(
+        self, program: Service | described.Job, component: pulumi.Resource
+    ) -> list[pulumi.Resource]:
+        made: list[pulumi.Resource] = []
+        if program.files:
+            made.append(
+                k8s.core.v1.ConfigMap(
+                    f"{program.name}-files",
+                    metadata=self._metadata(f"{program.name}-files", of=program.name),
+                    data={pods.key_of(path): text for path, text in program.files.items()},
+                    opts=child_of(component),
+                )
+            )
+        if program.secret_files:
+            data = {pods.key_of(path): text for path, text in program.secret_files.items()}
+            made.append(self._secret(component, f"{program.name}-secrets", data, of=program.name))
+        return made
+
+    def _sources(self, program: Service | described.Job) -> list[dict[str, Any]]:
+        sources = []
+        if program.files:
+            sources.append(pods.source("configMap", f"{program.name}-files", program.files))
+        if program.secret_files:
+            sources.append(pods.source("secret", f"{program.name}-secrets", program.secret_files))
+        return sources
+
+    def _secret(
+        self,
+        component: pulumi.Resource,
+        name: str,
+        data: Mapping[str, pulumi.Input[str]],
+        *,
+        of: str,
+        kind: str = "Opaque",
+        more_labels: Mapping[str, str] | None = None,
+    ) -> pulumi.Resource:
+        metadata = self._metadata(name, of=of)
+        metadata["labels"] |= more_labels or {}
+        made: pulumi.Resource = k8s.core.v1.Secret(
+            name, metadata=metadata, type=kind, string_data=dict(data), opts=child_of(component)
+        )
+        return made
+
+    def _edges(
+        self, program: Service | described.Job, component: pulumi.Resource
+    ) -> list[pulumi.Resource]:
+        """A policy at both ends of each connection, and the exits that a program needs."""
+        out: list[dict[str, Any]] = []
+        made: list[pulumi.Resource] = []
+        for other in program.connects_to:
+            open_ports = self._open_ports(program.name, other)
+            pods_there = network.pods_of(self._settings.stack, other, self._namespace_of(other))
+            out.append({"to": [pods_there], **open_ports})
+            came_from = network.pods_of(
+                self._settings.stack, program.name, self._namespace_of(program.name)
+            )
+            made.append(
+                self._policy(
+                    f"{other}-from-{program.name}",
+                    other,
+                    {"ingress": [{"from": [came_from], **open_ports}], "policyTypes": ["Ingress"]},
+                    component,
+                )
+            )
+        if program.reaches_outside:
+            out.append(network.outside())
+        if isinstance(program, Service) and program.program in WORKS_WITH_API:
+            api = {"ipBlock": {"cidr": self._settings.api_server}}
+            out.append({"to": [api], "ports": network.ports_of(API_PORTS)})
+        if out:
+            made.append(
+                self._policy(
+                    f"{program.name}-to-others",
+                    program.name,
+                    {"egress": out, "policyTypes": ["Egress"]},
+                    component,
+                )
+            )
+        if isinstance(program, Service) and program.program in OPERATOR_PORTS:
+            namespace, ports = OPERATOR_PORTS[program.program]
+            rule = {"from": [network.all_of(namespace)], "ports": network.ports_of(ports)}
+            made.append(
+                self._policy(
+                    f"{program.name}-from-operator",
+                    program.name,
+                    {"ingress": [rule], "policyTypes": ["Ingress"]},
+                    component,
+                )
+            )
+        return made
+
+    def _open_ports(self, one: str, other: str) -> dict[str, Any]:
+        """The ports that `one` may use of `other`; all of them within a product."""
+        product = one == other or PLACES[one].within or PLACES[other].within
+        return {} if product else {"ports": network.ports_of(place(other).published.values())}
+
+    def _policy(
+        self, name: str, applies_to: str, rules: Mapping[str, Any], component: pulumi.Resource
+    ) -> pulumi.Resource:
+        made: pulumi.Resource = k8s.networking.v1.NetworkPolicy(
+            f"{name}-policy",
+            metadata=self._metadata(name, of=applies_to),
+            spec={
+                "podSelector": {"matchLabels": pods.selector(self._settings.stack, applies_to)},
+                **rules,
+            },
+            opts=child_of(component),
+        )
+        return made
+
+
+# Their pods work with the API server: a failover, finding targets.
+WORKS_WITH_API = frozenset({"postgresql", "prometheus"})
+KEPT = frozenset({operators.CLUSTER, operators.ELASTICSEARCH})
+
+
+class _Part(pulumi.ComponentResource):
+    def __init__(self, name: str, kind: str, parent: pulumi.Resource) -> None:
+        super().__init__(kind, name, None, child_of(parent))
+
+
+def restricted_labels(stack: str) -> dict[str, str]:
+    levels = {
+        f"pod-security.kubernetes.io/{mode}": "restricted" for mode in ("enforce", "audit", "warn")
+    }
+    return {**levels, "dataflow/stack": stack}
+
+
+def _quota(layer: str, sizes: Mapping[str, Size]) -> dict[str, str]:
+    """Room for every service of the layer and its jobs, and a stop for everything else."""
+    here = [size for name, size in sizes.items() if place(name).layer == layer]
+    cores = QUOTA_FACTOR * (2 + sum(size.cores * size.replicas for size in here))
+    memory = QUOTA_FACTOR * (4096 + sum(size.memory_mib * size.replicas for size in here))
+    return {
+        "requests.cpu": f"{cores:g}",
+        "requests.memory": f"{memory}Mi",
+        "limits.cpu": f"{pods.CPU_BURST * cores:g}",
+        "limits.memory": f"{memory}Mi",
+        "services.loadbalancers": "0",
+        "services.nodeports": "0",
+    }
+
+
+def _address(url: str) -> Address:
+    parts = urlsplit(url)
+    default = {"https": 443, "http": 80, "postgresql": 5432}.get(parts.scheme)
+    port = parts.port or default
+    if not parts.hostname or port is None:
+        raise ValueError(f"{url!r}: expected scheme://host:port")
+    return Address(host=parts.hostname, port=port, scheme=parts.scheme)
