@@ -13,7 +13,7 @@ from review.lineage import of_flow
 from review.masking import Mask
 from review.preview import Preview, load
 from review.report import Context, Measure, Review, review, unmeasured
-from review.repository import current, dbt_change
+from review.repository import current, dbt_change, lineage_at
 from review.risk import Grade
 
 GATE = 2  # as `terraform plan -detailed-exitcode` has it: not an error, but not nothing
@@ -30,12 +30,23 @@ def read(text: str, sarif: Sequence[str] = ()) -> Preview:
 
 
 def judge(
-    preview: Preview, *, root: Path, flow: DataFlow, base: str, measure: Measure = unmeasured
+    preview: Preview,
+    *,
+    root: Path,
+    flow: DataFlow,
+    flow_name: str = "",
+    base: str,
+    measure: Measure = unmeasured,
 ) -> Review:
-    """Raises RepositoryError."""
+    """flow_name: module:attribute of the flow, for what it was in `base` (or the last commit):
+    what goes away has its followers there. Raises RepositoryError."""
     project = current(root)
+    lineage = of_flow(flow)
+    if flow_name and any(step.op in ("delete", "replace") for step in preview.steps):
+        before = lineage_at(root, base or "HEAD", flow_name)
+        lineage = lineage.merged(before) if before else lineage
     context = Context(
-        lineage=of_flow(flow),
+        lineage=lineage,
         project=project,
         dbt=dbt_change(preview, root, project, base),
     )

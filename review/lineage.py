@@ -5,6 +5,7 @@ Nodes are texts: `source postgres`, `stream postgres.customers`, `table gold.fct
 `chart customer-analytics/Revenue`, `dashboard customer-analytics`.
 """
 
+import json
 from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -51,6 +52,20 @@ class Lineage:
             edges={n: self.edges.get(n, none) | other.edges.get(n, none) for n in nodes},
             columns={**other.columns, **self.columns},
         )
+
+
+def as_json(lineage: Lineage) -> str:
+    edges = {node: sorted(found) for node, found in sorted(lineage.edges.items())}
+    columns = {node: sorted(found) for node, found in sorted(lineage.columns.items())}
+    return json.dumps({"edges": edges, "columns": columns})
+
+
+def from_json(text: str) -> Lineage:
+    raw = json.loads(text)
+    return Lineage(
+        edges={node: frozenset(found) for node, found in raw["edges"].items()},
+        columns={node: frozenset(found) for node, found in raw["columns"].items()},
+    )
 
 
 def order(node: str) -> tuple[int, int, str]:

@@ -1,15 +1,19 @@
 """The dbt project as other revisions have it, asked of git."""
 
 import subprocess
+import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 from flow.dbt import SUFFIXES, digest, project_files
 from review.data import DbtChange, dbt_step, deployed_digest
+from review.lineage import Lineage, from_json
 from review.models import Project, compare, of_files
 from review.preview import Preview
 
 FOLDER = "dbt_project"
+FLOW = "flow"
 SEARCHED = 50  # revisions of the project that are looked through for the deployed one
 
 
@@ -53,17 +57,19 @@ def _difference(files: dict[str, bytes], base: str, project: Project, *, exact: 
     )
 
 
-def files_at(root: Path, revision: str) -> dict[str, bytes]:
-    """The project's files in a revision. Raises RepositoryError."""
+def files_at(
+    root: Path, revision: str, folder: str = FOLDER, suffixes: tuple[str, ...] = SUFFIXES
+) -> dict[str, bytes]:
+    """The files below a folder in a revision. Raises RepositoryError."""
     if revision.startswith("-"):
         raise RepositoryError(f"base {revision!r}: expected a revision, not an option")
-    listed = _git(root, "ls-tree", "-r", "-z", "--full-tree", revision, "--", f"{FOLDER}/")
+    listed = _git(root, "ls-tree", "-r", "-z", "--full-tree", revision, "--", f"{folder}/")
     entries = [entry for entry in listed.decode().split("\0") if entry]
     wanted: dict[str, str] = {}
     for entry in entries:
         about, _, path = entry.partition("\t")
-        if path.endswith(SUFFIXES):
-            wanted[path.removeprefix(f"{FOLDER}/")] = about.split()[2]
+        if path.endswith(suffixes):
+            wanted[path.removeprefix(f"{folder}/")] = about.split()[2]
     blobs = _git(root, "cat-file", "--batch", stdin="".join(f"{b}\n" for b in wanted.values()))
     return dict(zip(wanted, _contents(blobs), strict=True))
 
@@ -76,6 +82,39 @@ def _contents(batch: bytes) -> Iterator[bytes]:
         size = int(batch[at:end].split()[2])
         yield batch[end + 1 : end + 1 + size]
         at = end + 1 + size + 1
+
+
+def lineage_at(root: Path, revision: str, flow: str) -> Lineage | None:
+    """The lineage of the flow (module:attribute) as a revision has it; None when that revision
+    has none that can be read. Its code runs in a process of its own."""
+    module, _, attribute = flow.partition(":")
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            files = files_at(root, revision, FLOW, (".py",))
+        except RepositoryError:
+            return None
+        if not files:  # the checkout's own would be taken for it
+            return None
+        for path, content in files.items():
+            file = Path(folder, FLOW, path)
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(content)
+        done = subprocess.run(  # noqa: S603
+            [sys.executable, "-c", _SHOW_LINEAGE, folder, str(root), module, attribute],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    return from_json(done.stdout) if done.returncode == 0 else None
+
+
+# Finds `flow` in the revision's folder, and everything else in the checkout.
+_SHOW_LINEAGE = """
+import importlib, sys
+sys.path[:0] = sys.argv[1:3]
+from review.lineage import as_json, of_flow
+print(as_json(of_flow(getattr(importlib.import_module(sys.argv[3]), sys.argv[4]))))
+"""
 
 
 def _revisions(root: Path) -> list[str]:

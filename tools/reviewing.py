@@ -161,10 +161,12 @@ def reviewed(
 ) -> Review:
     """Raises StackError."""
     try:
+        settings = stack.settings()
         return judge(
             read(text, [path.read_text() for path in sarif]),
             root=stack.paths.root,
-            flow=stack.settings().load_flow(),
+            flow=settings.load_flow(),
+            flow_name=settings.flow,
             base=base,
             measure=live.measure,
         )

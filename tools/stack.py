@@ -45,8 +45,11 @@ class Stack:
 
     @property
     def exists(self) -> bool:
-        stacks = self.paths.state / ".pulumi" / "stacks" / "dataflow"
-        return (stacks / f"{self.name}.json").exists()
+        return self._state_file.exists()
+
+    @property
+    def _state_file(self) -> Path:
+        return self.paths.state / ".pulumi" / "stacks" / "dataflow" / f"{self.name}.json"
 
     def create(self, secrets_provider: str | None = None) -> None:
         """The stack and its generated secret; does nothing when they are there.
@@ -61,9 +64,22 @@ class Stack:
             # Said even if the file says it: the engine would overwrite that with its default.
             self._require("stack", "init", "--secrets-provider", provider)
         if SEED_KEY not in self.configuration():
+            if self._deployed():
+                # A new seed would change every password under services that keep the old ones.
+                raise StackError(
+                    f"stack {self.name!r} is deployed, but {self.config_file.name} does not hold "
+                    f"its {SEED_KEY}: bring back the file as the last up left it"
+                )
             # By standard input: arguments can be read by every process of the machine.
             seed = secrets.token_urlsafe(SEED_BYTES)
             self._require("config", "set", "--secret", SEED_KEY, stdin=seed)
+
+    def _deployed(self) -> bool:
+        """Whether the state holds any resource."""
+        if not self.exists:
+            return False
+        checkpoint = json.loads(self._state_file.read_text()).get("checkpoint")
+        return bool(((checkpoint or {}).get("latest") or {}).get("resources"))
 
     def secrets_provider(self, wanted: str | None) -> str:
         """`wanted`, else what the settings file names, else the passphrase. Raises StackError for

@@ -1,14 +1,18 @@
 """The deployed dbt project is found in the history by its digest."""
 
+import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 
+from flow.commerce import FLOW
 from flow.dbt import digest
+from review.lineage import as_json, from_json, of_flow
 from review.preview import Preview, load
-from review.repository import RepositoryError, current, dbt_change, files_at
+from review.repository import RepositoryError, current, dbt_change, files_at, lineage_at
 from tests.review.steps import preview_of, step
+from tools.paths import ROOT
 
 JOB = "pulumi-python:dynamic/dataflow/local:Job"
 
@@ -74,3 +78,19 @@ def test_no_change_of_the_job_is_no_change_of_the_project(root):
 def test_a_base_that_is_no_revision_is_refused(root, base):
     with pytest.raises(RepositoryError):
         files_at(root, base)
+
+
+def test_what_followed_in_another_revision_is_known(root):
+    """The flow of that revision, although the one of this process is loaded already."""
+    shutil.copytree(ROOT / "flow", root / "flow", ignore=shutil.ignore_patterns("__pycache__"))
+    (root / "review").symlink_to(ROOT / "review")
+    commerce = root / "flow" / "commerce.py"
+    commerce.write_text(commerce.read_text().replace("raw_customers", "other_customers"))
+    git(root, "add", "-A")
+    git(root, "commit", "-qm", "flow")
+    found = lineage_at(root, "HEAD", "flow.commerce:FLOW")
+    assert "reflection other_customers" in found.downstream(["table bronze.customers"])
+    assert lineage_at(root, "a", "flow.commerce:FLOW") is None
+    both = of_flow(FLOW).merged(found).downstream(["table bronze.customers"])
+    assert {"reflection other_customers", "reflection raw_customers"} <= set(both)
+    assert from_json(as_json(found)) == found
