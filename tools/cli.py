@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, NoReturn
 
@@ -211,6 +212,54 @@ def down(stack: StackName = "local") -> None:
             raise StackError(
                 "not everything could be removed: mend what the messages say, then run it again"
             )
+
+
+@app.command()
+def backup(
+    stack: StackName = "local",
+    output: Annotated[
+        Path | None, typer.Option(help="The new folder. Default: backups/STACK-TIME.")
+    ] = None,
+) -> None:
+    """Back up the data of a running stack: databases, lake, logs, state."""
+    from operations.backup import back_up
+
+    target = output or Path("backups") / f"{stack}-{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
+    with _clear_errors():
+        made = back_up(_stack(stack), target.absolute())
+        console.print(f"{target}: {len(made.files)} files, as of {made.createdAt}")
+
+
+@app.command()
+def restore(
+    folder: Annotated[Path, typer.Argument(help="Of a backup.")], stack: StackName = "local"
+) -> None:
+    """Bring a stack that does not run back from a backup, then go on with it."""
+    from operations.restore import restore as bring_back
+
+    _bootstrap()
+    with _clear_errors():
+        done = bring_back(_stack(stack), folder.absolute(), console.print)
+        console.print(
+            f"RPO {done.rpo_s:.0f} s (age of the data), RTO {done.rto_s:.0f} s (restore)"
+        )
+
+
+@app.command()
+def migrate(
+    source: Annotated[str, typer.Option("--from", help="A running stack.")],
+    target: Annotated[str, typer.Option("--to", help="A stack that is not deployed yet.")],
+) -> None:
+    """Deploy a stack that goes on where another one is: nothing is synced twice."""
+    from operations.migrate import migrate as carry_over
+
+    _bootstrap()
+    with _clear_errors():
+        done = carry_over(_stack(source), _stack(target), console.print)
+        console.print(
+            f"migrated from {source} to {target}: {done.objects} objects, {done.states} "
+            f"connections, {done.runs} runs, {done.users} users"
+        )
 
 
 @app.command()

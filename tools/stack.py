@@ -149,10 +149,19 @@ class Stack:
             raise StackError(done.stderr.strip() or done.stdout.strip())
         return done.stdout
 
+    def seed(self) -> str:
+        """In clear text."""
+        self.require()
+        return self.answer("config", "get", SEED_KEY).strip()
+
     def password(self, credential: str) -> str:
         """The credential called `credential`, in clear text."""
-        self.require()
-        return derive(self.answer("config", "get", SEED_KEY).strip(), credential)
+        return derive(self.seed(), credential)
+
+    def resources(self) -> list[dict[str, Any]]:
+        """As the state has them, with their secrets encrypted."""
+        deployment = json.loads(self.answer("stack", "export"))["deployment"]
+        return list(deployment.get("resources") or ())
 
     def url(self, service: str) -> str:
         offset = self.configuration().get(PORT_OFFSET_KEY, 0)

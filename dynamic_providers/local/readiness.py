@@ -14,6 +14,7 @@ from dynamic_providers.local import inputs
 from dynamic_providers.local.account import Account
 
 PROBE_TIMEOUT_S = 5.0
+COMMAND_TIMEOUT_S = 20.0  # most start a Python, which takes seconds on a busy machine
 KINDS = ("command", "http", "tcp")
 
 
@@ -82,7 +83,7 @@ def _command_fault(
             env={**account.environment(str(directory)), **environment},
             stdin=subprocess.DEVNULL,
             capture_output=True,
-            timeout=PROBE_TIMEOUT_S,
+            timeout=COMMAND_TIMEOUT_S,
             check=False,
             **account.popen(),
         ).returncode

@@ -1,0 +1,1 @@
+"""Backup, restore and migration of a stack's data."""

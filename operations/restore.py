@@ -1,0 +1,194 @@
+"""Brings a stack back from a backup, onto a machine where it does not run (any more).
+
+First the stores alone, then their contents, then the rest of the stack: its connections, which
+find themselves with their state in the restored database, go on where they were and read
+nothing twice; datasets and dashboards are taken over by their names.
+"""
+
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import yaml
+
+from dynamic_providers.credentials import SEED_KEY
+from dynamic_providers.local import directory
+from dynamic_providers.local.account import account
+from operations import catalog, clients, lake, postgres, search
+from operations.archive import (
+    SETTINGS,
+    BackupError,
+    Manifest,
+    read_manifest,
+    verify,
+)
+from operations.backup import data_of, require_processes
+from operations.sealed import Keys
+from tools.paths import engine_environment
+from tools.preflight import service_user
+from tools.stack import Stack, StackError
+
+# What holds data, with what it belongs to or waits for, as parts of URNs: the grants on the sample
+# database wait for the job that fills it, which finds it full.
+STORES = (
+    "pulumi:pulumi:Stack",
+    "dataflow:index:Platform::",
+    "dataflow:runtime:ProcessRuntime",
+    "dataflow:storage:",
+    "dataflow:ingestion:Shop",
+)
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Restored:
+    """rpo_s: age of the data; rto_s: time that the restore took, both in seconds."""
+
+    manifest: Manifest
+    rpo_s: float
+    rto_s: float
+
+
+def restore(stack: Stack, folder: Path, say: Say) -> Restored:
+    """Raises BackupError, StackError. Nothing is changed before the backup has been verified.
+
+    May be run again after an interruption: a mark tells which backup was under way.
+    """
+    started, began = time.monotonic(), datetime.now(UTC)
+    manifest = read_manifest(folder)
+    if manifest.stack != stack.name:
+        raise BackupError(
+            f"{folder}: is of stack {manifest.stack!r}, not {stack.name!r}: give --stack"
+        )
+    require_processes(stack)
+    mark = stack.paths.stack_dir(f".{stack.name}.restoring")
+    resumed = mark.exists() and mark.read_text() == manifest.salt
+    _require_room(stack, resumed)
+    keys = verify(folder, manifest, backup_seed(stack, folder))
+    say(f"verified: {folder}, made at {manifest.createdAt}")
+
+    mark.parent.mkdir(parents=True, exist_ok=True)
+    mark.write_text(manifest.salt)
+    if not stack.exists:
+        stack.config_file.write_text((folder / SETTINGS).read_text())
+    stack.create()
+    if not _cluster(stack).exists():
+        _place_files(stack, folder, keys)
+    deploy(stack, *STORES)
+    _load(stack, folder, keys, manifest, say, resumed=resumed)
+    deploy(stack)
+    mark.unlink()
+    return Restored(
+        manifest=manifest,
+        rpo_s=(began - manifest.created_at).total_seconds(),
+        rto_s=time.monotonic() - started,
+    )
+
+
+def backup_seed(stack: Stack, folder: Path) -> str:
+    """The seed in a backup's settings, which the stack's must be. Raises BackupError."""
+    seed = _decrypted(stack, folder / SETTINGS)
+    if stack.exists and SEED_KEY in stack.configuration() and stack.seed() != seed:
+        raise BackupError(
+            f"stack {stack.name!r} has another seed than the backup, and so other passwords: "
+            f"remove it with bin/dataflow pulumi stack rm {stack.name}, then restore"
+        )
+    return seed
+
+
+def _decrypted(stack: Stack, settings: Path) -> str:
+    """By an engine with nothing but these settings, so that nothing of the stack is touched."""
+    with tempfile.TemporaryDirectory() as name:
+        scratch = Path(name)
+        project = {"name": "dataflow", "runtime": "python"}
+        (scratch / "Pulumi.yaml").write_text(yaml.safe_dump(project))
+        own = scratch / f"Pulumi.{stack.name}.yaml"
+        own.write_text(settings.read_text())
+        environment = engine_environment(stack.paths) | {"PULUMI_BACKEND_URL": scratch.as_uri()}
+        alone = replace(stack, paths=replace(stack.paths, root=scratch))
+        for arguments in (
+            ("stack", "init", "--secrets-provider", alone.secrets_provider(None)),
+            ("config", "get", SEED_KEY),
+        ):
+            done = subprocess.run(  # noqa: S603
+                [str(stack.paths.bin / "pulumi"), *arguments, "--stack", stack.name],
+                cwd=scratch,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+            )
+            if done.returncode:
+                raise BackupError(
+                    f"the seed of the backup cannot be decrypted: {done.stderr.strip()}: put the "
+                    f"passphrase that belongs to it into {stack.paths.passphrase_file}"
+                )
+        return done.stdout.strip()
+
+
+def _require_room(stack: Stack, resumed: bool) -> None:
+    if resumed:
+        return
+    if stack.exists and stack.resources():
+        raise BackupError(
+            f"stack {stack.name!r} is deployed: a restore would overwrite it. Take it down first: "
+            f"bin/dataflow down --stack {stack.name}"
+        )
+    if _cluster(stack).exists():
+        raise BackupError(
+            f"{_cluster(stack)}: data that the stack left behind (keepData): move it away"
+        )
+
+
+def _cluster(stack: Stack) -> Path:
+    return data_of(stack, "postgres") / "cluster"
+
+
+def _place_files(stack: Stack, folder: Path, keys: Keys) -> None:
+    """What services find when they first start."""
+    runner = account(service_user())
+    for service in ("dremio", "postgres"):
+        directory.ServiceDirectory(stack.paths.service_dir(stack.name, service)).make(runner)
+    catalog.place(folder, keys, data_of(stack, "dremio"), runner)
+    # As the last one: that it is there says that all are.
+    postgres.place(folder, keys, _cluster(stack), runner)
+
+
+def _load(
+    stack: Stack, folder: Path, keys: Keys, manifest: Manifest, say: Say, *, resumed: bool
+) -> None:
+    """Raises BackupError when the stores do not hold afterwards what the manifest says."""
+    content = manifest.content
+    if not resumed:  # services may have written since
+        found = postgres.rows(clients.postgres(stack))
+        _compare("postgres", content["postgres"]["rows"], found)
+    say(f"PostgreSQL: {sum(content['postgres']['rows'].values())} rows")
+    _compare("lake", content["lake"], lake.load(clients.store(stack), folder, keys))
+    say(f"lake: {content['lake']['objects']} objects, checksums are equal")
+    with clients.search(stack) as api:
+        documents = search.load(api, folder, keys)
+    if not resumed:
+        _compare("search", content["search"], documents)
+    say(f"Elasticsearch: {sum(content['search'].values())} documents")
+
+
+def _compare(part: str, wanted: Mapping[str, object], found: Mapping[str, object]) -> None:
+    """`found` may hold more."""
+    for key, value in wanted.items():
+        if found.get(key) != value:
+            raise BackupError(
+                f"{part}: {key}: the backup has {value}, the restored stack {found.get(key)}"
+            )
+
+
+def deploy(stack: Stack, *parts: str) -> None:
+    """Runs `up` for the resources with one of the texts in their URN, else for all."""
+    targets = (f"--target=**{part}**" for part in parts)
+    if stack.pulumi("up", "--yes", "--skip-preview", *targets):
+        raise StackError(
+            "not everything could be made: mend what the messages say, then give the same command"
+        )
