@@ -8,12 +8,12 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from components.sizing import PROFILES
 from flow.model import DataFlow
 
 NAMESPACE = "dataflow"
 IMAGES = "images:"
 URL = ":url"
+PROFILES = ("small", "medium", "large")  # components/sizing.py
 RUNTIMES = ("process", "docker", "kubernetes")
 # Keys that a cluster needs: nothing can be guessed for them.
 CLUSTER_KEYS = ("domain", "gatewayClass", "issuer", "apiServer")

@@ -9,6 +9,7 @@ from dynamic_providers import credentials, endpoints
 from tls.authority import SECRET_NAME, Authority, authority
 
 PORT_OFFSET_KEY = "dataflow:portOffset"
+DOMAIN_KEY = "dataflow:domain"
 
 
 class ConfigError(ValueError):
@@ -40,9 +41,9 @@ class Stack:
         return authority(self.credential(SECRET_NAME))
 
     def trust(self, service: str) -> ssl.SSLContext | bool:
-        """How calls to a service are verified: by the stack's own authority, or for one that the
-        stack does not run itself as this machine verifies the rest of the world."""
-        if self.config.get(f"{service}:url"):
+        """How calls to a service are verified: by the stack's own authority, or for one that is
+        reached elsewhere as this machine verifies the rest of the world."""
+        if self.config.get(f"{service}:url") or self.config.get(DOMAIN_KEY):
             return True
         return ssl.create_default_context(cadata=self.authority.certificate)
 
@@ -56,10 +57,14 @@ class Stack:
             raise ConfigError(f"{PORT_OFFSET_KEY}: {value!r}: expected a whole number") from None
 
     def url(self, service: str) -> str:
-        """Root address of a service: `<service>:url` of the configuration for one that the
-        stack does not run itself, else `http://host:port` of endpoints.PORTS."""
-        foreign = self.config.get(f"{service}:url")
-        return str(foreign).rstrip("/") if foreign else endpoints.url(service, self.port_offset)
+        """Root address of a service: `<service>:url` of the configuration for one that is reached
+        elsewhere, `https://<service>.<domain>` for a stack that is published below a domain, else
+        the address on this machine by endpoints.PORTS."""
+        if foreign := self.config.get(f"{service}:url"):
+            return str(foreign).rstrip("/")
+        if domain := self.config.get(DOMAIN_KEY):
+            return f"https://{service}.{domain}"
+        return endpoints.url(service, self.port_offset)
 
     def login(self, service: str, user: str, credential: str) -> tuple[str, str]:
         """User and secret of a service: `<service>:user` and `<service>:password` of the

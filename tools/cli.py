@@ -28,6 +28,8 @@ app = typer.Typer(
 )
 policy = typer.Typer(help="What every stack must fulfil (docs/policies.md).", no_args_is_help=True)
 app.add_typer(policy, name="policy")
+images = typer.Typer(help="Images of containers, pinned by digest.", no_args_is_help=True)
+app.add_typer(images, name="images")
 console = Console(highlight=False)
 
 StackName = Annotated[str, typer.Option("--stack", "-s", help="The stack: local, dev or prod.")]
@@ -343,6 +345,32 @@ def bench(
 ) -> None:
     """Compare the platform with a baseline measured in the same run. Takes minutes."""
     _check("python", "-m", "bench", *([only] if only else []))
+
+
+@images.command("update")
+def images_update(
+    program: Annotated[
+        list[str] | None, typer.Argument(help="Programs of services/images.yaml; all of them.")
+    ] = None,
+) -> None:
+    """Ask the registries for the digests of the versions in services/images.yaml, and write
+    them there."""
+    from tools import images as pinned
+
+    with _clear_errors():
+        for line in pinned.update(program or []):
+            console.print(line)
+
+
+@images.command("check")
+def images_check() -> None:
+    """Exit with 1 for an image without a digest, or whose version is another image by now."""
+    from tools import images as pinned
+
+    with _clear_errors():
+        if faults := list(pinned.faults()):
+            _fail("\n".join(faults))
+        console.print("every image is pinned and is what its registry has")
 
 
 def _stack(name: str) -> Stack:

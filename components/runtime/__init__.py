@@ -1,12 +1,12 @@
 """How services are run: a description of each (service.py) and one renderer per environment."""
 
-from components.runtime import images
 from components.runtime.docker import DockerRuntime
-from components.runtime.images import ImageError, Images
 from components.runtime.kubernetes import ClusterSettings, KubernetesRuntime
 from components.runtime.process import ProcessRuntime
 from components.runtime.service import Runtime
 from components.sizing import PROFILES
+from services import images
+from services.images import ImageError, Images
 from settings import NAMESPACE, Settings, SettingsError
 from tools.paths import Paths
 from tools.preflight import service_user
@@ -60,7 +60,7 @@ def _images(settings: Settings, *, without: frozenset[str]) -> Images:
     if missing := [program for program in chosen.unpinned() if program not in without]:
         raise SettingsError(
             f"{NAMESPACE}:runtime: {settings.runtime!r}: no digest yet for the images "
-            f"{', '.join(missing)}: run `bin/dataflow images update` once, or set "
-            "images:<program> to references of your own"
+            f"{', '.join(missing)}: run `bin/dataflow images update` once, build dataflow and "
+            "superset from tools/images, and set images:<program> to references of your own"
         )
     return chosen

@@ -7,8 +7,8 @@ from pathlib import Path
 import pulumi
 
 from components.runtime.catalog import place
-from components.runtime.images import Images
 from components.runtime.service import PROJECT, Job, Readiness, Service
+from services.images import Images
 
 ROOT = Path("/dataflow")  # of the folders of services, in every container
 # Programs that the project's own image holds, in environments of their own.

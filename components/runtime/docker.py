@@ -25,7 +25,6 @@ from components.runtime.containers import (
     environment,
     starting,
 )
-from components.runtime.images import Images
 from components.runtime.service import (
     HTTP,
     PROJECT,
@@ -35,6 +34,7 @@ from components.runtime.service import (
     RunningService,
     Service,
 )
+from services.images import Images
 from services.postgresql.config import SUPERUSER
 
 ACCESS = "access"

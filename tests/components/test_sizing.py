@@ -2,6 +2,7 @@
 
 import pytest
 
+import settings
 from components.runtime.catalog import PLACES
 from components.sizing import PROFILES, Size, markdown
 from tools.paths import ROOT
@@ -13,7 +14,7 @@ def test_the_page_shows_the_profiles(profile):
 
 
 def test_profiles_name_the_same_services_and_grow():
-    assert list(PROFILES) == ["small", "medium", "large"]
+    assert tuple(PROFILES) == settings.PROFILES
     assert {frozenset(sizes) for sizes in PROFILES.values()} == {frozenset(PROFILES["small"])}
     assert set(PROFILES["small"]) <= set(PLACES)
     for name in PROFILES["small"]:

@@ -33,6 +33,13 @@ def test_a_service_elsewhere_has_its_own_address_and_login():
     assert stack.url("airbyte") == "http://127.0.0.1:8001"
 
 
+def test_a_stack_below_a_domain_is_published_there():
+    stack = Stack({"dataflow:domain": "dataflow.example.com", "dremio:url": "http://here:1"})
+    assert stack.url("airbyte") == "https://airbyte.dataflow.example.com"
+    assert stack.trust("airbyte") is True
+    assert stack.url("dremio") == "http://here:1"
+
+
 def test_without_a_password_or_a_seed_the_missing_setting_is_named():
     with pytest.raises(ConfigError, match="dataflow:seed: not set"):
         Stack({"dremio:url": "https://dremio.example.com"}).login("dremio", "admin", "x")

@@ -5,11 +5,11 @@ from typing import Any
 
 import pulumi
 
-from components.runtime import images
-from components.runtime.images import Images
 from components.runtime.service import Runtime
 from flow.commerce import FLOW
 from flow.model import DataFlow
+from services import images
+from services.images import Images
 from settings import Settings
 
 SEED = "a seed that only this test knows"

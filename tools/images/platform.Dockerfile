@@ -1,5 +1,7 @@
 # This project's modules, dbt and the connectors, for containers of dev and prod.
-# Build from the root of the project: bin/dataflow images build
+# From the root of the project:
+#   docker build -f tools/images/platform.Dockerfile -t REGISTRY/platform:VERSION . && docker push …
+#   bin/dataflow pulumi config set images:dataflow REGISTRY/platform@sha256:…
 ARG PYTHON=docker.io/library/python:3.11-slim-bookworm
 FROM ${PYTHON} AS build
 COPY --chown=root:root . /opt/dataflow

@@ -1,5 +1,7 @@
 # Superset with the drivers of PostgreSQL and Dremio, and this project's configuration of it.
-# Build from the root of the project: bin/dataflow images build
+# From the root of the project:
+#   docker build -f tools/images/superset.Dockerfile -t REGISTRY/superset:VERSION . && docker push …
+#   bin/dataflow pulumi config set images:superset REGISTRY/superset@sha256:…
 FROM docker.io/apache/superset:6.1.0@sha256:fb3464528ec7076f91195f0ff7835755aa023e281f1bb78a84782ce7a36b3705
 USER root
 COPY tools/venvs/superset.lock tools/venvs/superset.overrides* /tmp/

@@ -11,9 +11,9 @@ import pulumi
 
 from components.runtime.catalog import place
 from components.runtime.containers import ROOT, SHELL, Containers, environment, first_steps
-from components.runtime.images import Image
 from components.runtime.service import PROJECT, Job, Readiness, Service
 from components.sizing import Size
+from services.images import Image
 
 Texts = Mapping[str, pulumi.Input[str]]
 POLL_S = 5  # between two probes

@@ -12,7 +12,6 @@ from components.options import child_of
 from components.runtime import service as described
 from components.runtime.catalog import LAYERS, PLACES, place
 from components.runtime.containers import Containers
-from components.runtime.images import Images
 from components.runtime.kubernetes import network, operators, pods
 from components.runtime.kubernetes.gateway import Gateway, published_address
 from components.runtime.kubernetes.operators import CustomObject
@@ -25,6 +24,7 @@ from components.runtime.service import (
     Service,
 )
 from components.sizing import SMALLEST, Size
+from services.images import Images
 
 # program -> what its service is called in the cluster; every other has its own name.
 HOSTS: Mapping[str, str] = {

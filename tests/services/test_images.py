@@ -4,8 +4,9 @@ import dataclasses
 
 import pytest
 
-from components.runtime import images, runtime_for
-from components.runtime.images import ImageError, Images
+from components.runtime import runtime_for
+from services import images
+from services.images import ImageError, Images
 from settings import SettingsError
 from tests.support.declaring import pinned_images, settings
 

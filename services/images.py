@@ -43,7 +43,8 @@ class Image:
         if not self.digest:
             raise ImageError(
                 f"{FILE.name}: {self.program}: no digest: run `bin/dataflow images update` once, "
-                f"or set images:{self.program} to a reference of your own"
+                f"or set images:{self.program} to a reference of your own; dataflow/ is "
+                "built from tools/images"
             )
         return f"{self.repository}:{self.version}@{self.digest}"
 
