@@ -6,7 +6,8 @@ two containers meet; `outside` is for the few that reach hosts elsewhere.
 
 Files of a service, secrets among them, are uploads into its volume, mode 0400, owned by its user:
 that works with an engine on another machine too, where a bind mount would need the secrets on its
-disk first. Their content is a secret of the state like any other.
+disk first. Their content is a secret of the state like any other. The engine copies no files into
+a container whose root is read-only, so a second container, which is never started, takes them.
 """
 
 from collections.abc import Mapping, Sequence
@@ -40,6 +41,7 @@ from services.postgresql.config import SUPERUSER
 ACCESS = "access"
 OUTSIDE = "outside"
 FILE_MODE = "0400"
+FILES_LABEL = "dataflow.files"
 # Of the project's image: empty folders with config/ and data/, one per user. A new volume takes
 # owner and mode of the folder that it is first mounted on.
 EMPTY = ROOT / "empty"
@@ -123,7 +125,7 @@ class DockerRuntime(Containers, pulumi.ComponentResource):
         entry, command = starting(service)
         docker.Container(
             f"{service.name}-container",
-            **self._common(service, component, entry, command),
+            **self._common(service, component, entry, command, {}),
             healthcheck=docker.ContainerHealthcheckArgs(
                 tests=["CMD", *self.probe_command(service)],
                 interval=PROBE_INTERVAL,
@@ -158,12 +160,14 @@ class DockerRuntime(Containers, pulumi.ComponentResource):
         component = _Part(f"{job.name}-job", "dataflow:runtime:Job", parent)
         container = docker.Container(
             f"{job.name}-run",
-            **self._common(job, component, [job.command[0]], list(job.command[1:])),
             # A change of what it reads makes a new container, and so another run.
-            labels=[
-                docker.ContainerLabelArgs(label=f"dataflow.trigger.{key}", value=job.triggers[key])
-                for key in sorted(job.triggers)
-            ],
+            **self._common(
+                job,
+                component,
+                [job.command[0]],
+                list(job.command[1:]),
+                {f"dataflow.trigger.{key}": job.triggers[key] for key in sorted(job.triggers)},
+            ),
             attach=True,  # until it ends
             logs=True,
             must_run=False,
@@ -212,6 +216,7 @@ class DockerRuntime(Containers, pulumi.ComponentResource):
         component: pulumi.Resource,
         entry: Sequence[str],
         command: Sequence[str],
+        labels: described.Texts,
     ) -> dict[str, Any]:
         if program.name in self._started:
             raise ValueError(f"service or job {program.name!r}: the name is used twice")
@@ -219,6 +224,7 @@ class DockerRuntime(Containers, pulumi.ComponentResource):
         image = self.images.of(_image_of(program))
         folder = ROOT / program.name
         memory = program.size.memory_mib
+        files = self._files(program, component, image.user)
         return {
             "name": self._named(program.name),
             "hostname": program.name,
@@ -230,13 +236,15 @@ class DockerRuntime(Containers, pulumi.ComponentResource):
             ],
             "user": f"{image.user}:{image.user}",
             "working_dir": str(folder / "data"),
-            "uploads": self._uploads(program, image.user),
             "mounts": [
                 docker.ContainerMountArgs(
-                    type="volume",
-                    source=self._volume(program, component, image.user),
-                    target=str(folder),
+                    type="volume", source=self._named(program.name), target=str(folder)
                 )
+            ],
+            # Other files are another container that holds them, and so another one of these.
+            "labels": [
+                docker.ContainerLabelArgs(label=key, value=value)
+                for key, value in {FILES_LABEL: files.id, **labels}.items()
             ],
             "networks_advanced": self._attachments(program),
             "network_mode": "bridge",
@@ -256,57 +264,50 @@ class DockerRuntime(Containers, pulumi.ComponentResource):
             "log_opts": LOG_OPTIONS,
         }
 
-    def _uploads(
-        self, program: Service | described.Job, user: int
-    ) -> list[docker.ContainerUploadArgs]:
-        texts = {
-            **program.files,
-            **{k: pulumi.Output.secret(v) for k, v in program.secret_files.items()},
-        }
-        return [
-            docker.ContainerUploadArgs(
-                file=str(ROOT / program.name / "config" / path),
-                content=texts[path],
-                owner=str(user),
-                group=str(user),
-                permissions=FILE_MODE,
-            )
-            for path in sorted(texts)
-        ]
-
-    def _volume(
+    def _files(
         self, program: Service | described.Job, component: pulumi.Resource, user: int
-    ) -> pulumi.Output[str]:
-        """The folder of a service: its files, and what it writes itself."""
+    ) -> docker.Container:
+        """Puts the files of a service into its volume, below config/. Never started."""
         volume = docker.Volume(
             f"{program.name}-volume",
             name=self._named(program.name),
             opts=child_of(component, keep=self._keep_data),
         )
-        owner = docker.Container(
-            f"{program.name}-volume-owner",
-            name=self._named(f"{program.name}-volume-owner"),
+        folder = EMPTY / str(user)
+        texts = {
+            **program.files,
+            **{k: pulumi.Output.secret(v) for k, v in program.secret_files.items()},
+        }
+        return docker.Container(
+            f"{program.name}-files",
+            name=self._named(f"{program.name}-files"),
             image=self._image(PROJECT).image_id,
             entrypoints=["/bin/true"],
             user=f"{user}:{user}",
             mounts=[
-                docker.ContainerMountArgs(
-                    type="volume", source=volume.name, target=str(EMPTY / str(user))
-                )
+                docker.ContainerMountArgs(type="volume", source=volume.name, target=str(folder))
             ],
+            uploads=[
+                docker.ContainerUploadArgs(
+                    file=str(folder / "config" / path),
+                    content=texts[path],
+                    owner=str(user),
+                    group=str(user),
+                    permissions=FILE_MODE,
+                )
+                for path in sorted(texts)
+            ],
+            start=False,
+            must_run=False,
+            restart="no",
             network_mode="none",
-            read_only=True,
             capabilities=docker.ContainerCapabilitiesArgs(drops=["ALL"]),
             security_opts=["no-new-privileges:true"],
             memory=32,
             memory_swap=32,
             cpus="0.1",
-            attach=True,
-            must_run=False,
-            restart="no",
             opts=child_of(component),
         )
-        return pulumi.Output.all(volume.name, owner.id).apply(lambda both: str(both[0]))
 
     def _attachments(
         self, program: Service | described.Job

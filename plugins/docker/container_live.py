@@ -147,6 +147,8 @@ def _host(host: Props, known: Props) -> Props:
         if host.get(own) or name in known:
             found[name] = host.get(own) or known.get(name)
     found |= {name: _mib(host[own]) for name, own in HOST_MIB.items() if host[own]}
+    if found.get("memorySwap") == -1:  # the machine's kernel does not limit swap
+        found["memorySwap"] = known.get("memorySwap", -1)
     if host["NanoCpus"]:
         found["cpus"] = f"{(Decimal(host['NanoCpus']) / NANO).normalize():f}"
     sets = {"adds": host["CapAdd"], "drops": host["CapDrop"]}

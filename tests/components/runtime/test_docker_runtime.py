@@ -43,7 +43,9 @@ def test_every_container_is_closed(resources):
     for name, inputs in of_kind(resources, CONTAINER).items():
         user = inputs["user"].split(":")
         assert len(user) == 2 and all(int(part) > 0 for part in user), name
-        assert inputs["readOnly"] is True, name
+        # Nothing can be copied into a read-only root: what takes files is never started.
+        assert inputs.get("readOnly") is True or inputs["start"] is False, name
+        assert not (inputs.get("readOnly") and inputs.get("uploads")), name
         assert not inputs.get("privileged"), name
         assert inputs["capabilities"] == {"drops": ["ALL"]}, name
         assert inputs["securityOpts"] == ["no-new-privileges:true"], name
@@ -116,18 +118,30 @@ def test_secrets_are_files_that_only_the_service_reads(resources):
     assert seen == set(passwords)
 
 
+def files_of(found, service: str) -> dict[str, str]:
+    """Path below config/ -> content."""
+    uploads = plain(found[f"{service}-files"]["uploads"])
+    return {upload["file"].partition("/config/")[2]: upload["content"] for upload in uploads}
+
+
+def test_other_files_are_another_container(resources):
+    found = of_kind(resources, CONTAINER)
+    for name, inputs in found.items():
+        if inputs.get("start") is not False:
+            (label,) = (one for one in inputs["labels"] if one["label"] == "dataflow.files")
+            assert label["value"], name
+
+
 def test_the_real_products_run(resources):
     found = of_kind(resources, CONTAINER)
     dremio = found["dremio-container"]
     assert dremio["entrypoints"] == ["/opt/dremio/bin/dremio"]
-    files = {u["file"]: u["content"] for u in plain(dremio["uploads"])}
-    config = json.loads(files["/dataflow/dremio/config/dremio.conf"])
+    files = files_of(found, "dremio")
+    config = json.loads(files["dremio.conf"])
     assert config["paths"]["dist"] == "dremioS3:///datalake/accelerator"
     assert config["services"]["executor"] == {"enabled": True}
-    assert "minio:9000" in files["/dataflow/dremio/config/core-site.xml"]
-    worker = found["superset-worker-container"]
-    files = {u["file"]: u["content"] for u in plain(worker["uploads"])}
-    settings = json.loads(files["/dataflow/superset-worker/config/superset.json"])
+    assert "minio:9000" in files["core-site.xml"]
+    settings = json.loads(files_of(found, "superset-worker")["superset.json"])
     assert settings["secretKeyFile"] == "/dataflow/superset-worker/config/secret-key"
     assert settings["metadata"]["host"] == "postgres"
 
