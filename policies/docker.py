@@ -49,6 +49,11 @@ SENSITIVE = (
 )
 
 
+def _never_started(resource: Resource) -> bool:
+    """It holds files for others: nothing runs in it, and files cannot go into a read-only root."""
+    return resource.props["start"].value is False
+
+
 def _user(resource: Resource, _context: Context) -> Found:
     user = resource.props["user"]
     if user.text.partition(":")[0] in ("", "0", "root"):
@@ -67,7 +72,7 @@ def _published(resource: Resource, context: Context) -> Found:
 
 def _hardened(resource: Resource, _context: Context) -> Found:
     props = resource.props
-    if not props["readOnly"].on:
+    if not props["readOnly"].on and not _never_started(resource):
         yield violation(props["readOnly"])
     if not {"ALL", "CAP_ALL"} & set(props["capabilities.drops"].texts()):
         yield violation(props["capabilities.drops"])
