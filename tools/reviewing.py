@@ -1,5 +1,6 @@
 """Previews and drift of a stack as reviews: runs the engine and hands its answer to `review`."""
 
+import functools
 import json
 import os
 import ssl
@@ -102,6 +103,7 @@ def _engine(stack: Stack, arguments: Sequence[str]) -> str:
         raise StackError(done.stderr.strip() or done.stdout.strip()) from None
 
 
+@functools.cache  # the engine takes seconds to open a stack's secrets
 def configuration(stack: Stack) -> dict[str, tuple[str, bool]]:
     """dict key -> decrypted value, whether it is secret."""
     found = json.loads(stack.answer("config", "--show-secrets", "--json"))
