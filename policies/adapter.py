@@ -83,6 +83,10 @@ class Server(_PolicyAnalyzerServicer):
     def Analyze(self, request: Any, _context: Any) -> Any:  # noqa: N802
         return _answer(self._pack.judge(_decoded(request)))
 
+    def Remediate(self, _request: Any, _context: Any) -> Any:  # noqa: N802
+        """Asked before each resource is judged. No rule changes what the program says."""
+        return analyzer_pb2.RemediateResponse()
+
     def AnalyzeStack(self, request: Any, _context: Any) -> Any:  # noqa: N802
         stack = self._judged.stack(_decoded(one) for one in request.resources)
         return _answer(self._pack.judge_stack(stack))

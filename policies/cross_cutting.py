@@ -31,6 +31,7 @@ from policies.values import Node
 
 STACK = "pulumi:pulumi:Stack"
 COMPONENTS = "dataflow:*"
+OWN_CERTIFICATE = "pulumi-python:dynamic/dataflow/local:Certificate"
 CERTIFICATE = "kubernetes:cert-manager.io/*:Certificate"
 VIEW = "pulumi-python:dynamic/dataflow/dremio:View"
 SERVICES = (PROCESS, DOCKER_CONTAINER, *WORKLOADS)
@@ -78,6 +79,9 @@ def hours(duration: str) -> float | None:
 
 
 def _short_lived(resource: Resource, _context: Context) -> Found:
+    if resource.type == OWN_CERTIFICATE:
+        yield from _short_lived_here(resource)
+        return
     spec = resource.props["spec"]
     life = hours(spec["duration"].text or "2160h")  # cert-manager's default
     if life is None or life > CERTIFICATE_DAYS * 24:
@@ -90,6 +94,17 @@ def _short_lived(resource: Resource, _context: Context) -> Found:
         yield violation(spec["dnsNames"])
     if spec["issuerRef.name"].missing:
         yield violation(spec["issuerRef.name"])
+
+
+def _short_lived_here(resource: Resource) -> Found:
+    """Of the stack's own authority, which signs whatever is asked."""
+    life, renew = resource.props["durationDays"], resource.props["renewBeforeDays"]
+    if not 0 < (life.number or 0) <= CERTIFICATE_DAYS:
+        yield violation(life)
+    elif (renew.number or 0) < (life.number or 0) // 3:
+        yield violation(renew, f"expected a third of {life.shown()} or more")
+    if resource.props["hosts"].missing:
+        yield violation(resource.props["hosts"])
 
 
 def _kept(stack: Stack, _context: Context) -> Found:
@@ -217,7 +232,7 @@ RULES = (
         why="A stolen key works as long as its certificate; a late renewal stops the service.",
         fix="set duration to 2160h or less, renewBefore to a third of it, dnsNames and issuerRef",
         severity=Severity.HIGH,
-        types=(CERTIFICATE,),
+        types=(CERTIFICATE, OWN_CERTIFICATE),
         check=_short_lived,
     ),
     Rule(

@@ -67,7 +67,7 @@ def _used(chart: Chart) -> set[str]:
 
 
 def _least(stack: Stack, context: Context) -> Found:
-    if stack.flow is None:
+    if stack.flow is None or not any(stack.of(GRANT, SUPERSET_ROLE)):
         return
     personal, readers = _personal(stack), _named(stack)
     layers = stack.flow.layers()

@@ -334,9 +334,11 @@ def _egress_edges(edge: Node, context: Context) -> Found:
     ports = [port["port"].number for port in edge["ports"]]
     if edge["to"].missing and ports and all(port == DNS_PORT for port in ports):
         return
-    for key in ("to", "ports"):
-        if edge[key].missing:
-            yield violation(edge[key], "every one is allowed")
+    if edge["to"].missing:
+        yield violation(edge["to"], "every one is allowed")
+    # Pods that are named guard their own ports, by policies on what comes in.
+    elif edge["ports"].missing and not all(_names_pods(peer) for peer in edge["to"]):
+        yield violation(edge["ports"], "every one is allowed")
     for peer in edge["to"]:
         block = peer["ipBlock.cidr"]
         if block.text in ("0.0.0.0/0", "::/0"):
@@ -347,6 +349,12 @@ def _egress_edges(edge: Node, context: Context) -> Found:
             for labels in ("matchLabels", "matchExpressions")
         ):
             yield violation(peer, "every pod is allowed")
+
+
+def _names_pods(peer: Node) -> bool:
+    return not (
+        peer["podSelector.matchLabels"].missing and peer["podSelector.matchExpressions"].missing
+    )
 
 
 def _service_type(resource: Resource, context: Context) -> Found:
@@ -679,7 +687,7 @@ RULES = (
     ),
     Rule(
         id="K23",
-        title="Egress lists peers and ports.",
+        title="Egress names pods, or addresses with ports.",
         why="Data leaves through a connection that the flow does not need.",
         fix="name the pods and the ports that the flow needs; DNS may go anywhere",
         severity=Severity.HIGH,

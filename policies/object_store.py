@@ -209,7 +209,7 @@ RULES = (
         fix="add a statement that denies s3:* to all where aws:SecureTransport is false",
         severity=Severity.HIGH,
         stack=each_of(BUCKET, check=_tls_only),
-        local_gap="services of one machine listen on loopback without TLS",
+        local_gap="MinIO asks bucket policies for anonymous requests only, which ours denies",
     ),
     Rule(
         id="S02",

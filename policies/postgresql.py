@@ -27,6 +27,7 @@ from policies.reading import (
     files,
     files_named,
     known_text,
+    setting,
     variables,
 )
 from policies.values import Node
@@ -220,8 +221,16 @@ def _verified(resource: Resource, context: Context) -> Found:
         yield from each(_connections, _verifies)(resource, context)
 
 
-def _connections(resource: Resource) -> Iterator[Node]:
-    """Settings of connections in configuration files, and addresses in variables."""
+def _connections(resource: Resource) -> Iterator[tuple[Node, Node]]:
+    """Each connection of a program, with what it verifies where its settings do not say."""
+    found = dict(variables(resource)) if resource.type in STARTED else {}
+    default = setting(found, "PGSSLMODE", "environment")  # libpq reads it
+    for connection in _settings_of_connections(resource):
+        yield connection, default
+
+
+def _settings_of_connections(resource: Resource) -> Iterator[Node]:
+    """In configuration files, and addresses in variables."""
     for file in files(resource):
         if file.name.endswith(".json") and known_text(file.text):
             yield from _databases(file.text.parsed())
@@ -239,13 +248,14 @@ def _databases(node: Node) -> Iterator[Node]:
             yield from _databases(member)
 
 
-def _verifies(connection: Node, _context: Context) -> Found:
+def _verifies(of: tuple[Node, Node], _context: Context) -> Found:
+    connection, default = of
     if url := connection["url"].text:
         given = dict(parse_qsl(urlsplit(url).query)).get("sslmode", "")
         mode = Node(given or None, f"{connection.path} sslmode")
     else:
         mode = connection["sslmode"]
-    if mode.text != "verify-full":
+    if (mode if mode.value is not None else default).text != "verify-full":
         yield violation(mode)
 
 

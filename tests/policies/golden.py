@@ -329,6 +329,10 @@ GOLDEN: dict[str, tuple[str, dict[str, Any]]] = {
             },
         },
     ),
+    "owncertificate": (
+        f"{DYNAMIC}/local:Certificate",
+        {"name": "dremio", "hosts": ["localhost"], "durationDays": 90, "renewBeforeDays": 30},
+    ),
     "monitors": (
         "kubernetes:monitoring.coreos.com/v1:ServiceMonitor",
         {"metadata": meta("dremio"), "spec": {}},
@@ -897,6 +901,9 @@ MUTATIONS = [
     Mutation("X03", "certificate", ("spec", "duration"), "8760h"),
     Mutation("X03", "certificate", ("spec", "renewBefore"), "24h"),
     Mutation("X03", "certificate", ("spec", "dnsNames"), []),
+    Mutation("X03", "owncertificate", ("durationDays",), 365),
+    Mutation("X03", "owncertificate", ("renewBeforeDays",), 2),
+    Mutation("X03", "owncertificate", ("hosts",), []),
     Mutation("X05", "monitors", ("metadata", "name"), "other"),
     Mutation("X05", "alerts", ("spec", "groups", 0, "rules", 0, "annotations"), {}),
     Mutation("X06", "view", ("sql",), "SELECT * FROM gold.orders"),

@@ -10,6 +10,7 @@ from policies.judged import CONFIG_FOLDER, Judged, configuration
 from policies.loading import resource
 from policies.model import Level
 from tests.components.runtime.test_docker_runtime import runtime as docker_runtime
+from tests.components.runtime.test_kubernetes_runtime import runtime as cluster_runtime
 from tests.support.declaring import declared
 
 TODAY = date(2026, 11, 26)  # exceptions end: these tests do not begin to fail by themselves
@@ -24,6 +25,7 @@ def process_runtime() -> ProcessRuntime:
 STACKS = {
     "local": (process_runtime, {"dataflow:runtime": "process"}),
     "dev": (docker_runtime, {"dataflow:runtime": "docker", "dataflow:keepData": "true"}),
+    "prod": (cluster_runtime, {"dataflow:runtime": "kubernetes", "dataflow:keepData": "true"}),
 }
 
 

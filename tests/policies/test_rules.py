@@ -128,3 +128,12 @@ def test_f04_personal_data_kept_for_ever(pack):
 def test_f05_personal_data_for_the_public(pack):
     [found] = findings(pack, with_customers(pii_readers=("Public",)), "F05")
     assert "pii_readers" in found
+
+
+def test_p07_libpq_may_be_told_by_a_variable(pack):
+    quiet = '{"database": {"dbname": "a"}, "authEnabled": true}'
+    props = changed("postgres", ("files", "airbyte.json"), quiet)
+    assert len(findings(pack, built(props), "P07")) == 1
+    for mode, count in (("verify-full", 0), ("require", 1), (UNKNOWN, 0)):
+        props["postgres"]["environment"]["PGSSLMODE"] = mode
+        assert len(findings(pack, built(props), "P07")) == count
