@@ -14,18 +14,23 @@ INGESTION = "ingestion"
 PROCESSING = "processing"
 PRESENTATION = "presentation"
 OBSERVABILITY = "observability"
+# Between coordinator and executors of Dremio: plans and rows, and control.
+FABRIC_PORT, CONDUIT_PORT = DREMIO_PEERS = (45678, 45679)
 LAYERS = (STORAGE, INGESTION, PROCESSING, PRESENTATION, OBSERVABILITY)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Place:
     """layer: of the specification, which is also the network of the service.
-    ports: name -> port. inner: names of those that only replicas of the service use."""
+    ports: name -> port. inner: names of those that only replicas of the service use.
+    peers: ports on which parts of one product talk among themselves, and replicas of a service.
+    within: a part of a product, which nobody but other services uses."""
 
     layer: str
     ports: Mapping[str, int] = field(default_factory=dict)
     inner: tuple[str, ...] = ()
-    within: bool = False  # a part of a product: other services use it, and nobody else
+    peers: tuple[int, ...] = ()
+    within: bool = False
 
     @property
     def published(self) -> dict[str, int]:
@@ -36,20 +41,31 @@ class Place:
 
 
 PLACES: Mapping[str, Place] = {
-    "minio": Place(layer=STORAGE, ports={"s3": PORTS["minio"], "console": PORTS["minio-console"]}),
-    "postgres": Place(layer=STORAGE, ports={"sql": PORTS["postgres"]}),
+    "minio": Place(
+        layer=STORAGE,
+        ports={"s3": PORTS["minio"], "console": PORTS["minio-console"]},
+        peers=(PORTS["minio"],),
+    ),
+    "postgres": Place(
+        layer=STORAGE,
+        ports={"sql": PORTS["postgres"]},
+        peers=(PORTS["postgres"], 8000),  # 8000: the state of an instance
+    ),
     "elasticsearch": Place(
         layer=STORAGE,
         ports={"http": PORTS["elasticsearch"], "transport": PORTS["elasticsearch-transport"]},
         inner=("transport",),
+        peers=(PORTS["elasticsearch-transport"],),
     ),
     "shop-seed": Place(layer=INGESTION),
     "airbyte": Place(layer=INGESTION, ports={"api": PORTS["airbyte"]}),
     "dremio": Place(
-        layer=PROCESSING, ports={"rest": PORTS["dremio"], "flight": PORTS["dremio-flight"]}
+        layer=PROCESSING,
+        ports={"rest": PORTS["dremio"], "flight": PORTS["dremio-flight"]},
+        peers=DREMIO_PEERS,
     ),
     "zookeeper": Place(layer=PROCESSING, ports={"client": 2181}, within=True),
-    "dremio-executor": Place(layer=PROCESSING, within=True),
+    "dremio-executor": Place(layer=PROCESSING, peers=DREMIO_PEERS, within=True),
     "dbt-build": Place(layer=PROCESSING),
     "pipeline": Place(layer=PROCESSING, ports={"metrics": PORTS["pipeline"]}),
     "superset-cache": Place(layer=PRESENTATION, ports={"redis": 6379}, within=True),

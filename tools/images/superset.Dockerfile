@@ -9,5 +9,5 @@ RUN uv pip install --python /app/.venv --no-deps --require-hashes -r /tmp/supers
     && rm /tmp/superset.*
 COPY services/__init__.py* /opt/dataflow/services/
 COPY services/superset /opt/dataflow/services/superset
-USER 1000:1000
+USER 10001:10001
 HEALTHCHECK NONE

@@ -22,6 +22,7 @@ from components.runtime.kubernetes.pods import (
 )
 from components.runtime.service import Archive, Service
 
+ADMINISTRATOR_CONNECTIONS = 20
 ADMINISTRATOR = "dataflow_admin"  # may create roles and databases, and is no superuser
 BACKUP_SCHEDULE = "0 0 0 * * *"  # an hour before the nightly batch of the specification
 BACKUP_DAYS = "30d"
@@ -65,6 +66,10 @@ def postgresql(service: Service, *, stack: str, image: str, storage_class: str) 
                 "password_encryption": "scram-sha-256",
                 "ssl_min_protocol_version": "TLSv1.3",
                 "log_connections": "on",
+                "log_disconnections": "on",
+                # Setting it makes the operator load the extension.
+                "pgaudit.log": "ddl, role, write",
+                "pgaudit.log_catalog": "off",
                 # Statements may carry passwords: none is logged, not even in errors.
                 "log_statement": "none",
                 "log_min_error_statement": "panic",
@@ -90,6 +95,7 @@ def postgresql(service: Service, *, stack: str, image: str, storage_class: str) 
                     "superuser": False,
                     "createdb": True,
                     "createrole": True,
+                    "connectionLimit": ADMINISTRATOR_CONNECTIONS,
                     "passwordSecret": {"name": administrator_secret(service)},
                 }
             ]

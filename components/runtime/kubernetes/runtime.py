@@ -10,7 +10,7 @@ import pulumi_kubernetes as k8s
 
 from components.options import child_of
 from components.runtime import service as described
-from components.runtime.catalog import LAYERS, PLACES, place
+from components.runtime.catalog import LAYERS, place
 from components.runtime.containers import Containers
 from components.runtime.kubernetes import network, operators, pods
 from components.runtime.kubernetes.gateway import Gateway, published_address
@@ -236,7 +236,7 @@ class KubernetesRuntime(Containers, pulumi.ComponentResource):
         self, service: Service, parent: pulumi.Resource, depends_on: Sequence[pulumi.Resource]
     ) -> pulumi.Resource:
         component = self._part(service, "Service", parent)
-        if service.size.replicas > 1:  # replicas talk among themselves
+        if service.size.replicas > 1 and place(service.name).peers:
             service = replace(service, connects_to=(*service.connects_to, service.name))
         needs = [*depends_on, self._account(service, component), *self._edges(service, component)]
         if service.program == "postgresql":
@@ -310,8 +310,10 @@ class KubernetesRuntime(Containers, pulumi.ComponentResource):
             )
         else:
             scales = service.size.replicas > 1
-            if scales:
-                del common["replicas"]  # the autoscaler's
+            if scales:  # from then on the number is the autoscaler's
+                options = pulumi.ResourceOptions.merge(
+                    options, pulumi.ResourceOptions(ignore_changes=["spec.replicas"])
+                )
             k8s.apps.v1.Deployment(
                 f"{service.name}-pods",
                 metadata=metadata,
@@ -687,9 +689,12 @@ class KubernetesRuntime(Containers, pulumi.ComponentResource):
         return made
 
     def _open_ports(self, one: str, other: str) -> dict[str, Any]:
-        """The ports that `one` may use of `other`; all of them within a product."""
-        product = one == other or PLACES[one].within or PLACES[other].within
-        return {} if product else {"ports": network.ports_of(place(other).published.values())}
+        """The ports that `one` may use of `other`; those of peers too within a product."""
+        there = place(other)
+        ports = {number for label, number in there.ports.items() if label not in there.inner}
+        if one.partition("-")[0] == other.partition("-")[0]:
+            ports |= set(there.peers)
+        return {"ports": network.ports_of(ports)}
 
     def _policy(
         self, name: str, applies_to: str, rules: Mapping[str, Any], component: pulumi.Resource

@@ -12,6 +12,7 @@ from xml.sax.saxutils import escape
 
 import pulumi
 
+from components.runtime.catalog import CONDUIT_PORT, FABRIC_PORT
 from components.runtime.service import Endpoint, Readiness, Runtime, Service
 from components.sizing import Size
 
@@ -20,8 +21,6 @@ COORDINATOR = "dremio"
 EXECUTOR = "dremio-executor"
 ZOOKEEPER = "zookeeper"
 PREFIX = "accelerator"
-FABRIC_PORT = 45678  # between coordinator and executors: plans and rows
-CONDUIT_PORT = 45679  # the same, for control
 START_TIMEOUT_S = 600  # the first start makes the metadata store
 HEAP_SHARE = 0.25  # of memory; the rest is direct memory, in which Dremio keeps rows
 

@@ -103,7 +103,8 @@ class Superset:
             ),
             files=moved,
             ports={},
-            size=replace(web.size, replicas=1),
+            # Two beats would start everything twice.
+            size=web.size if name == WORKER else replace(web.size, replicas=1),
             # It listens on nothing; without the cache it would wait for ever.
             readiness=Readiness(
                 kind="command",

@@ -18,6 +18,7 @@ CLUSTER = ClusterSettings(
     gateway_class="envoy",
     issuer="letsencrypt",
     api_server="10.96.0.1/32",
+    storage_class="encrypted-retain",
     urls={"dremio": "http://127.0.0.1:19047"},
 )
 WORKLOADS = ("Deployment", "StatefulSet", "Job")
@@ -111,7 +112,7 @@ def test_replicas_survive_a_node(resources):
                 "topology.kubernetes.io/zone",
             }, name
     web = resources["superset-pods"][1]["spec"]
-    assert "replicas" not in web  # the autoscaler's
+    assert web["replicas"] == 2
     assert resources["superset-autoscaler"][1]["spec"]["minReplicas"] == 2
 
 
@@ -169,12 +170,10 @@ def test_only_the_edges_of_the_flow_are_open(resources):
         ("prometheus", "dremio"),
         ("prometheus", "minio"),
         ("prometheus", "pipeline"),
-        ("prometheus", "prometheus"),
         ("prometheus", "superset"),
         ("shop-seed", "postgres"),
         ("superset", "dremio"),
         ("superset", "postgres"),
-        ("superset", "superset"),
         ("superset", "superset-cache"),
         ("superset-beat", "dremio"),
         ("superset-beat", "postgres"),
