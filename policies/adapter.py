@@ -65,11 +65,19 @@ class Server(_PolicyAnalyzerServicer):
     """Judges resources by the rules, as the engine has configured them."""
 
     def __init__(self, judged: Judged, today: date) -> None:
+        self._today = today
+        self._judge(judged)
+
+    def _judge(self, judged: Judged) -> None:
         policies = [policy(rule, judged.environment) for rule in RULES]
         super().__init__(NAME, VERSION, policies, EnforcementLevel.ADVISORY)
         self._judged = judged
-        self._today = today
-        self._pack = judged.pack({}, today)
+        self._pack = judged.pack({}, self._today)
+
+    def ConfigureStack(self, request: Any, context: Any) -> Any:  # noqa: N802 - gRPC's name
+        """Comes first, and tells the stack's configuration: the levels follow from it."""
+        self._judge(Judged.of(request.config))
+        return super().ConfigureStack(request, context)
 
     def Configure(self, request: Any, context: Any) -> Any:  # noqa: N802 - gRPC's name
         given: dict[str, Any] = {}

@@ -95,3 +95,11 @@ def test_a_configuration_of_the_engine_is_obeyed(server):
     image = changed("deployment", ("spec", "template", "spec", "containers", 0, "image"), "x")
     answer = server.Analyze(asked("deployment", image["deployment"]), None)
     assert not answer.diagnostics
+
+
+def test_the_configuration_of_the_stack_sets_the_levels():
+    server = Server(Judged.of({}), TODAY)
+    runtime = {"dataflow:runtime": "kubernetes"}
+    server.ConfigureStack(analyzer_pb2.AnalyzerStackConfigureRequest(config=runtime), None)
+    [x07] = [one for one in server.GetAnalyzerInfo(None, None).policies if one.name == "X07"]
+    assert x07.enforcementLevel == analyzer_pb2.MANDATORY  # advisory on local
