@@ -1,0 +1,95 @@
+"""The restore drill: back up the deployed stack, take it down, bring it back, compare."""
+
+import shutil
+import subprocess
+
+import pytest
+from minio import Minio
+
+from dynamic_providers.endpoints import PORTS, port
+from flow.derive import BUCKET
+from operations import clients, lake
+from tests.support.deployed import ORDERS, Deployed, flight_rows, is_free
+from tests.support.secret_scan import Places, secrets_of
+
+pytestmark = [pytest.mark.engine, pytest.mark.service, pytest.mark.timeout(1800)]
+
+FEW = 60  # rows with the newest cursor are read again by an incremental sync
+TOTALS = """
+SELECT COUNT(*) AS orders, SUM(amount) AS revenue,
+    (SELECT COUNT(*) FROM gold.customer_metrics) AS customers,
+    (SELECT SUM(daily_revenue) FROM gold.fct_daily_revenue) AS daily
+FROM gold.fct_orders
+"""
+
+
+def command(deployed: Deployed, *arguments: object, status: int = 0) -> str:
+    done = subprocess.run(
+        ["bin/dataflow", *map(str, arguments), "--stack", deployed.stack.name],
+        cwd=deployed.stack.paths.root,
+        capture_output=True,
+        text=True,
+    )
+    printed = done.stdout + done.stderr
+    deployed.output += printed
+    assert done.returncode == status, printed
+    return " ".join(printed.split())
+
+
+def bronze(store: Minio) -> dict[str, str]:
+    names = [o.object_name for o in store.list_objects(BUCKET, "bronze/", recursive=True)]
+    return {name: lake.sha256(store, name) for name in names}
+
+
+@pytest.fixture(scope="module")
+def backup(deployed, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("recovery") / "backup"
+    command(deployed, "backup", "--output", folder)
+    return folder
+
+
+def test_a_backup_shows_no_secret(deployed, backup):
+    secrets = secrets_of(deployed.stack.answer("stack", "export", "--show-secrets"))
+    passphrase = deployed.stack.paths.passphrase_file.read_text()
+    places = Places(secrets | {"seed": deployed.seed, "passphrase": passphrase})
+    places.files(backup.iterdir())
+    assert places.looked_at > 4
+    assert not places.leaks
+    assert not [path for path in backup.glob("*.sealed") if path.stat().st_mode & 0o077]
+
+
+def test_a_running_stack_is_not_overwritten(deployed, backup):
+    shown = command(deployed, "restore", backup, status=1)
+    assert "is deployed: a restore would overwrite it" in shown
+    deployed.pulumi("preview", "--expect-no-changes")
+
+
+def test_what_is_destroyed_comes_back(deployed, backup):
+    store = clients.store(deployed.stack)
+    before, files = flight_rows(deployed, TOTALS), bronze(store)
+    deployed.pulumi("destroy", "--yes", "--skip-preview")
+    assert all(is_free(port(service, deployed.offset)) for service in PORTS)
+
+    damaged = shutil.copytree(backup, backup.with_name("damaged"))
+    content = bytearray((damaged / "lake.sealed").read_bytes())
+    content[len(content) // 2] ^= 1
+    (damaged / "lake.sealed").write_bytes(content)
+    assert "lake.sealed: is damaged" in command(deployed, "restore", damaged, status=1)
+    assert not deployed.stack.directory.exists()  # refused before anything was made
+
+    shown = command(deployed, "restore", backup)
+    print(shown[shown.index("RPO") :])
+    assert "checksums are equal" in shown
+    assert flight_rows(deployed, TOTALS) == before
+    assert bronze(store).items() >= files.items()
+    deployed.pulumi("preview", "--expect-no-changes")
+
+
+def test_nothing_was_synced_twice(deployed, backup):
+    with clients.airbyte(deployed.stack) as airbyte:
+        [connection] = [c for c in airbyte.every("/connections", {}) if c["name"] == "postgres"]
+        jobs = airbyte.every("/jobs", {"connectionId": connection["connectionId"]})
+        by_age = sorted(jobs, key=lambda job: int(job["jobId"]))
+    # The first one is in the restored history, the newest one was the restored stack's.
+    assert by_age[0]["rowsSynced"] > ORDERS
+    assert by_age[-1]["rowsSynced"] < FEW
