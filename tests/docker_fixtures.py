@@ -9,9 +9,10 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import tarfile
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +23,8 @@ from plugins.docker.client import DockerClient
 from tests.services.running import installed, wait_until
 from tools.paths import Paths
 
+SHIM = Path(__file__).with_name("docker_runc.py")
+IP_FORWARD = Path("/proc/sys/net/ipv4/ip_forward")
 START_S = 60
 STOP_S = 30
 BUSYBOX = "dataflow-test/busybox:1"
@@ -37,7 +40,7 @@ class Engine:
     programs: Path
     log: Path
 
-    def import_image(self, name: str, archive: bytes, *changes: str) -> str:
+    def import_image(self, name: str, archive: bytes | Iterable[bytes], *changes: str) -> str:
         """Id of the new image `name`, whose files are those of the tar archive."""
         repository, _, tag = name.rpartition(":")
         self.client.send(
@@ -51,6 +54,35 @@ class Engine:
             changes=list(changes),
         )
         return str(self.client.get("images", name, "json")["Id"])
+
+    def tag(self, image: str, name: str) -> None:
+        repository, _, tag = name.rpartition(":")
+        self.client.send("POST", "images", image, "tag", repo=repository, tag=tag)
+
+    def add_files(self, image: str, name: str, archive: bytes) -> None:
+        """A new image `name`: the files of the tar archive on top of those of `image`."""
+        made = self.client.send(
+            "POST", *("containers", "create"), body={"Image": image, "Cmd": ["/bin/true"]}
+        )
+        id_ = made["Id"]
+        try:
+            self.client.send("PUT", "containers", id_, "archive", content=archive, path="/")
+            repository, _, tag = name.rpartition(":")
+            self.client.send(
+                "POST", "commit", timeout_s=None, container=id_, repo=repository, tag=tag
+            )
+        finally:
+            self.client.send("DELETE", "containers", id_)
+
+    def run_in(self, container: str, *command: str) -> tuple[int, str]:
+        """Exit code and output of a command in a container that runs."""
+        described = {"Cmd": list(command), "Tty": True, "AttachStdout": True}
+        made = self.client.send("POST", "containers", container, "exec", body=described)
+        start = {"Detach": False, "Tty": True}
+        answer = self.client._request(
+            "POST", f"/exec/{made['Id']}/start", json=start, timeout=None
+        )
+        return self.client.get("exec", made["Id"], "json")["ExitCode"], answer.text
 
     def busybox(self, name: str = BUSYBOX, marker: str = "1") -> str:
         """Id of an image of one program; another marker makes another image."""
@@ -82,7 +114,7 @@ def docker_engine() -> Iterator[Engine]:
     if os.geteuid() != 0:
         pytest.skip("a Docker engine needs root: run the tests as root for this one")
     home = installed(Paths.find().opt / "docker")
-    before = _traces(Path("/nowhere"))
+    forwarding = IP_FORWARD.read_text()
     root = Path(tempfile.mkdtemp(prefix="dataflow-docker-"))
     socket = root / "docker.sock"
     env = {
@@ -91,8 +123,12 @@ def docker_engine() -> Iterator[Engine]:
         "XTABLES_LIBDIR": str(home / "lib/xtables"),
         "HOME": str(root),
     }
+    runc = root / "runc"
+    runc.write_text(f'#!/bin/sh\nexec {sys.executable} -IS {SHIM} {home / "bin/runc"} "$@"\n')
+    runc.chmod(0o755)
     command = [
-        *("dockerd", "--host", f"unix://{socket}", "--pidfile", root / "docker.pid"),
+        *("--add-runtime", f"limited={runc}", "--default-runtime", "limited"),
+        *("--host", f"unix://{socket}", "--pidfile", root / "docker.pid"),
         *("--data-root", root / "data", "--exec-root", root / "exec"),
         # Containers reach each other, and the host's ports reach them, without either.
         *("--iptables=false", "--ip6tables=false", "--ip-forward=false", "--bridge=none"),
@@ -100,7 +136,7 @@ def docker_engine() -> Iterator[Engine]:
     log = root / "dockerd.log"
     with log.open("wb") as out:
         process = subprocess.Popen(
-            [home / "bin/dockerd", *command[1:]],
+            [home / "bin/dockerd", *command],
             env=env,
             cwd=root,
             stdin=subprocess.DEVNULL,
@@ -114,13 +150,15 @@ def docker_engine() -> Iterator[Engine]:
         host = f"unix://{socket}"
         client = DockerClient(host)
         yield Engine(host=host, client=client, programs=home / "bin", log=log)
-        _empty(client)
+        bridges = _empty(client)
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait(STOP_S)
-        after = _traces(root)
+        left = _processes(root) + _mounts(root)
         shutil.rmtree(root)
-    assert after == before, "the engine left something behind"
+    left += [bridge for bridge in bridges if Path("/sys/class/net", bridge).exists()]
+    assert left == [], "the engine left something behind"
+    assert IP_FORWARD.read_text() == forwarding
 
 
 def _wait(ready: Callable[[], bool], process: subprocess.Popen, log: Path) -> None:
@@ -131,29 +169,30 @@ def _wait(ready: Callable[[], bool], process: subprocess.Popen, log: Path) -> No
     wait_until(ready, START_S, alive)
 
 
-def _empty(client: DockerClient) -> None:
-    """Containers first: networks are bridges of this machine, and stay with an engine's end."""
+def _empty(client: DockerClient) -> list[str]:
+    """Names of the bridges on this machine that the engine has had to the end.
+
+    Containers first: networks are bridges of this machine, and stay with an engine's end."""
     for container in client.send("GET", "containers", "json", all="true"):
         client.send("DELETE", "containers", container["Id"], absent=(404,), force="true")
-    for network in client.send("GET", "networks"):
-        if network["Name"] not in ("bridge", "host", "none"):
-            client.send("DELETE", "networks", network["Id"])
+    networks = [n for n in client.send("GET", "networks") if n["Driver"] == "bridge"]
+    for network in networks:
+        client.send("DELETE", "networks", network["Id"])
+    return [f"br-{network['Id'][:12]}" for network in networks]
 
 
-def _traces(root: Path) -> dict[str, object]:
-    """What an engine in the folder `root` could leave on this machine."""
-    processes = []
+def _processes(root: Path) -> list[str]:
+    """Command lines that name the engine's folder."""
+    found = []
     for entry in Path("/proc").glob("[0-9]*/cmdline"):
         try:
             if str(root) in entry.read_text():
-                processes.append(entry.read_text())
+                found.append(entry.read_text())
         except (FileNotFoundError, ProcessLookupError):
             continue
-    mounts = Path("/proc/mounts").read_text().splitlines()
-    links = Path("/sys/class/net").iterdir()
-    return {
-        "processes": processes,
-        "mounts": [line for line in mounts if str(root) in line],
-        "bridges": sorted(link.name for link in links if link.name.startswith(("br-", "veth"))),
-        "forwarding": Path("/proc/sys/net/ipv4/ip_forward").read_text(),
-    }
+    return found
+
+
+def _mounts(root: Path) -> list[str]:
+    lines = Path("/proc/mounts").read_text().splitlines()
+    return [line for line in lines if str(root) in line]

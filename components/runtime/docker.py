@@ -49,6 +49,7 @@ TMPFS = {"/tmp": "rw,nosuid,nodev,size=256m,mode=1777"}  # noqa: S108 - a contai
 PROBE_INTERVAL = "5s"
 PROBE_TIMEOUT = "5s"
 PROBE_RETRIES = 12  # a minute without an answer: unhealthy
+SLOWER = 3  # services give the time of a process that no limit of cores holds back
 MAX_FILES = 65_536  # Elasticsearch refuses to start with fewer
 MAX_PROCESSES = 4096
 LOG_OPTIONS = {"max-size": "10m", "max-file": "3"}
@@ -141,7 +142,7 @@ class DockerRuntime(Containers, pulumi.ComponentResource):
             ],
             restart="unless-stopped",
             wait=True,
-            wait_timeout=_timeout(service),
+            wait_timeout=SLOWER * _timeout(service),
             stop_signal=f"SIG{service.stop_signal}",
             stop_timeout=service.stop_timeout_s,
             destroy_grace_seconds=service.stop_timeout_s,

@@ -8,7 +8,7 @@ import json
 import os
 import ssl
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -58,7 +58,7 @@ class DockerClient:
         method: str,
         *path: str,
         body: Any = None,
-        content: bytes | None = None,
+        content: bytes | Iterable[bytes] | None = None,
         headers: Mapping[str, str] | None = None,
         absent: tuple[int, ...] = (),
         timeout_s: float | None = TIMEOUT_S,

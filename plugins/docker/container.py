@@ -204,7 +204,10 @@ def _healthy(client: "DockerClient", id_: str, spec: Props) -> bool | None:
 
 def _last_probe(client: "DockerClient", id_: str) -> str:
     probes = (client.get("containers", id_, "json")["State"].get("Health") or {}).get("Log") or []
-    return f"; its last probe ended with {probes[-1]['ExitCode']}" if probes else ""
+    if not probes:
+        return ""
+    code = probes[-1]["ExitCode"]
+    return "; its last probe " + ("had no end" if code < 0 else f"ended with exit code {code}")
 
 
 def _words(client: "DockerClient", id_: str, spec: Props) -> str:

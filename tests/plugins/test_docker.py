@@ -168,6 +168,12 @@ def test_a_container_of_another_kind_is_not_adopted(client):
 
 
 @pytest.mark.service
+def test_a_container_may_ask_for_more_files_than_this_machine_gives(client):
+    live, spec = create(client, ulimits=[{"name": "nofile", "soft": 65_536, "hard": 65_536}])
+    assert drift(client, live, spec) == set()
+
+
+@pytest.mark.service
 def test_ports_are_published_and_networks_reach_each_other(client):
     network = NETWORK.create(client, NETWORK.normalize({"name": "layer", "internal": True}))
     create(
