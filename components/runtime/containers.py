@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pulumi
 
+from components.options import child_of
 from components.runtime.catalog import place
 from components.runtime.service import PROJECT, Job, Readiness, Service
 from services.images import Images
@@ -15,6 +16,13 @@ ROOT = Path("/dataflow")  # of the folders of services, in every container
 IN_PROJECT = {"dbt": "venvs/dbt", "source-faker": "venvs/source-faker"}
 SHELL = ("/bin/sh", "-ec")
 LOOPBACK = "127.0.0.1"
+
+
+class Part(pulumi.ComponentResource):
+    """A service or job: what it consists of are its children."""
+
+    def __init__(self, name: str, kind: str, parent: pulumi.Resource) -> None:
+        super().__init__(kind, name, None, child_of(parent))
 
 
 class Containers:

@@ -23,6 +23,7 @@ from components.runtime.containers import (
     LOOPBACK,
     ROOT,
     Containers,
+    Part,
     environment,
     starting,
 )
@@ -122,7 +123,7 @@ class DockerRuntime(Containers, pulumi.ComponentResource):
     def _service(
         self, service: Service, parent: pulumi.Resource, depends_on: Sequence[pulumi.Resource]
     ) -> pulumi.Resource:
-        component = _Part(f"{service.name}-service", "dataflow:runtime:Service", parent)
+        component = Part(f"{service.name}-service", "dataflow:runtime:Service", parent)
         entry, command = starting(service)
         docker.Container(
             f"{service.name}-container",
@@ -158,7 +159,7 @@ class DockerRuntime(Containers, pulumi.ComponentResource):
         parent: pulumi.Resource,
         depends_on: Sequence[pulumi.Resource] = (),
     ) -> pulumi.Resource:
-        component = _Part(f"{job.name}-job", "dataflow:runtime:Job", parent)
+        component = Part(f"{job.name}-job", "dataflow:runtime:Job", parent)
         container = docker.Container(
             f"{job.name}-run",
             # A change of what it reads makes a new container, and so another run.
@@ -329,11 +330,6 @@ class DockerRuntime(Containers, pulumi.ComponentResource):
                     docker.ContainerNetworksAdvancedArgs(name=self._networks[network].name)
                 )
         return attachments
-
-
-class _Part(pulumi.ComponentResource):
-    def __init__(self, name: str, kind: str, parent: pulumi.Resource) -> None:
-        super().__init__(kind, name, None, child_of(parent))
 
 
 def _image_of(program: Service | described.Job) -> str:

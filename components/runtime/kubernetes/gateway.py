@@ -11,7 +11,7 @@ import pulumi_kubernetes as k8s
 from components.options import child_of
 from components.runtime.catalog import place
 from components.runtime.kubernetes import network
-from components.runtime.kubernetes.pods import selector
+from components.runtime.kubernetes.pods import namespace_labels, selector
 from components.runtime.service import HTTP, SCHEMES, Address
 
 GATEWAY_API = "gateway.networking.k8s.io"
@@ -63,16 +63,7 @@ class Gateway(pulumi.ComponentResource):
         self._namespace = f"dataflow-{stack}-gateway"
         namespace = k8s.core.v1.Namespace(
             f"{name}-namespace",
-            metadata={
-                "name": self._namespace,
-                "labels": {
-                    **{
-                        f"pod-security.kubernetes.io/{mode}": "restricted"
-                        for mode in ("enforce", "audit", "warn")
-                    },
-                    "dataflow/stack": stack,
-                },
-            },
+            metadata={"name": self._namespace, "labels": namespace_labels(stack)},
             opts=child_of(self),
         )
         certificate = self._object(

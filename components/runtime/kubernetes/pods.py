@@ -40,6 +40,14 @@ def selector(stack: str, name: str) -> dict[str, str]:
     return {"dataflow/service": name, "dataflow/stack": stack}
 
 
+def namespace_labels(stack: str) -> dict[str, str]:
+    """The API server refuses every pod that is not `restricted`."""
+    levels = {
+        f"pod-security.kubernetes.io/{mode}": "restricted" for mode in ("enforce", "audit", "warn")
+    }
+    return {**levels, "dataflow/stack": stack}
+
+
 def key_of(path: str) -> str:
     """A file's key in a ConfigMap or Secret, whose keys have no slashes."""
     return path.replace("/", ".")

@@ -11,7 +11,7 @@ import pulumi_kubernetes as k8s
 from components.options import child_of
 from components.runtime import service as described
 from components.runtime.catalog import LAYERS, place
-from components.runtime.containers import Containers
+from components.runtime.containers import Containers, Part
 from components.runtime.kubernetes import network, operators, pods
 from components.runtime.kubernetes.gateway import Gateway, published_address
 from components.runtime.kubernetes.operators import CustomObject
@@ -202,7 +202,7 @@ class KubernetesRuntime(Containers, pulumi.ComponentResource):
         named = self._namespace_name(layer)
         namespace = k8s.core.v1.Namespace(
             f"{self._name}-namespace-{layer}",
-            metadata={"name": named, "labels": restricted_labels(self._settings.stack)},
+            metadata={"name": named, "labels": pods.namespace_labels(self._settings.stack)},
             opts=child_of(self),
         )
 
@@ -555,7 +555,7 @@ class KubernetesRuntime(Containers, pulumi.ComponentResource):
         if program.name in self._started:
             raise ValueError(f"service or job {program.name!r}: the name is used twice")
         self._started.add(program.name)
-        return _Part(f"{program.name}-{kind.lower()}", f"dataflow:runtime:{kind}", parent)
+        return Part(f"{program.name}-{kind.lower()}", f"dataflow:runtime:{kind}", parent)
 
     def _metadata(
         self, name: str, *, of: str = "", timeout_s: int = 0, wait_for: str = ""
@@ -714,18 +714,6 @@ class KubernetesRuntime(Containers, pulumi.ComponentResource):
 # Their pods work with the API server: a failover, finding targets.
 WORKS_WITH_API = frozenset({"postgresql", "prometheus"})
 KEPT = frozenset({operators.CLUSTER, operators.ELASTICSEARCH})
-
-
-class _Part(pulumi.ComponentResource):
-    def __init__(self, name: str, kind: str, parent: pulumi.Resource) -> None:
-        super().__init__(kind, name, None, child_of(parent))
-
-
-def restricted_labels(stack: str) -> dict[str, str]:
-    levels = {
-        f"pod-security.kubernetes.io/{mode}": "restricted" for mode in ("enforce", "audit", "warn")
-    }
-    return {**levels, "dataflow/stack": stack}
 
 
 def _quota(layer: str, sizes: Mapping[str, Size]) -> dict[str, str]:
