@@ -11,6 +11,7 @@ from cronsim import CronSimError
 from dynamic_providers import inputs
 from dynamic_providers.handler import InputError
 from pipeline.schedule import quartz
+from tls.files import KeyPair, key_pair
 
 
 class ConfigError(ValueError):
@@ -70,7 +71,8 @@ class SupersetConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class Config:
-    """schedule: Quartz cron in UTC, or None. host, port: where `serve` listens."""
+    """schedule: Quartz cron in UTC, or None. host, port: where `serve` listens. tls: the
+    certificate that it serves with; None: clear text."""
 
     stack: str
     host: str
@@ -81,6 +83,7 @@ class Config:
     database: DatabaseConfig
     superset: SupersetConfig | None
     schedule: str | None
+    tls: KeyPair | None
 
 
 def load(path: Path) -> Config:
@@ -106,7 +109,7 @@ def parse(raw: Mapping[str, Any]) -> Config:
     """Raises InputError."""
     sections = ("airbyte", "dremio", "dbt", "database")
     found = inputs.known_keys(
-        raw, ("stack", "host", "port", *sections), optional=("superset", "schedule")
+        raw, ("stack", "host", "port", *sections), optional=("superset", "schedule", "tls")
     )
     superset = found.get("superset")
     return Config(
@@ -119,6 +122,7 @@ def parse(raw: Mapping[str, Any]) -> Config:
         database=_database(found["database"]),
         superset=None if superset is None else _superset(superset),
         schedule=_schedule(found.get("schedule")),
+        tls=key_pair(found.get("tls")),
     )
 
 

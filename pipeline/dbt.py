@@ -25,6 +25,7 @@ from pipeline.progress import Step
 # says CANCELED.
 TIMEOUT_S = 7200.0
 STOP_S = 15.0  # for dbt to cancel its queries before it is killed
+TRUST = ("REQUESTS_CA_BUNDLE",)  # of the caller's environment: whom dbt's HTTP client believes
 FAILED = frozenset({"error", "fail", "runtime error"})
 
 
@@ -112,7 +113,7 @@ def _command(config: DbtConfig) -> list[str]:
 
 
 def _environment(config: DbtConfig, dremio: DremioConfig, now: datetime) -> dict[str, str]:
-    """The whole environment: nothing of the caller's can change a build."""
+    """The whole environment: nothing else of the caller's can change a build."""
     url = urlsplit(dremio.url)
     return {
         "PATH": os.defpath,
@@ -131,6 +132,8 @@ def _environment(config: DbtConfig, dremio: DremioConfig, now: datetime) -> dict
         "DREMIO_USE_SSL": str(url.scheme == "https"),
         "DREMIO_USER": dremio.username,
         "DBT_ENV_SECRET_DREMIO_PASSWORD": secret(dremio.password_file),
+        # dbt-dremio can only be told whether to verify, not by whom.
+        **{name: os.environ[name] for name in TRUST if name in os.environ},
     }
 
 

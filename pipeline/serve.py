@@ -26,6 +26,7 @@ from starlette.routing import Route
 from pipeline.config import Config
 from pipeline.history import History
 from pipeline.schedule import next_time
+from tls.contexts import context_factory
 
 LONGEST_WAIT_S = 60.0  # the clock may be set: the time to the next run is measured anew
 STOP_S = 30.0
@@ -166,6 +167,7 @@ def serve(config: Config, path: Path) -> None:
             port=config.port,
             log_level="warning",
             access_log=False,
+            ssl_context_factory=context_factory(config.tls),
         )
     finally:
         scheduler.stop()

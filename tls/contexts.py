@@ -3,28 +3,36 @@ environment uses it too.
 """
 
 import ssl
+from collections.abc import Callable
 from pathlib import Path
 
+from tls.files import KeyPair
 
-def server_context(certificate: Path, key: Path) -> ssl.SSLContext:
+
+def server_context(pair: KeyPair) -> ssl.SSLContext:
     """TLS 1.2 or newer. Every handshake looks whether the certificate's file has changed, so a
     renewed one is served without a restart; the key must be written before its certificate."""
-    held = _loaded(certificate, key)
-    read_at = _stamp(certificate)
+    held = _loaded(pair)
+    read_at = pair.stamp()
 
     def newest(connection: ssl.SSLObject, _name: str | None, _context: ssl.SSLContext) -> None:
         nonlocal held, read_at
-        stamp = _stamp(certificate)
+        stamp = pair.stamp()
         if stamp != read_at:
             try:
-                held, read_at = _loaded(certificate, key), stamp
+                held, read_at = _loaded(pair), stamp
             except (OSError, ssl.SSLError):
                 return  # half written: this client gets the old one, the next looks again
         connection.context = held
 
-    context = _loaded(certificate, key)
+    context = _loaded(pair)
     context.sni_callback = newest
     return context
+
+
+def context_factory(pair: KeyPair | None) -> Callable[..., ssl.SSLContext] | None:
+    """The `ssl_context_factory` of uvicorn; without a certificate it serves clear text."""
+    return None if pair is None else lambda *_: server_context(pair)
 
 
 def client_context(ca_file: Path) -> ssl.SSLContext:
@@ -32,16 +40,8 @@ def client_context(ca_file: Path) -> ssl.SSLContext:
     return ssl.create_default_context(cafile=str(ca_file))
 
 
-def _loaded(certificate: Path, key: Path) -> ssl.SSLContext:
+def _loaded(pair: KeyPair) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.load_cert_chain(certificate, key)
+    context.load_cert_chain(pair.certificate, pair.key)
     return context
-
-
-def _stamp(certificate: Path) -> tuple[int, int]:
-    try:
-        found = certificate.stat()
-    except OSError:
-        return (0, 0)
-    return (found.st_ino, found.st_mtime_ns)

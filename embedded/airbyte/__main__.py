@@ -24,6 +24,7 @@ from embedded.airbyte.jobs.runner import Runner
 from embedded.airbyte.settings import Settings
 from embedded.airbyte.store import database, definitions, workspaces
 from embedded.airbyte.sync_logs import SyncLogs
+from tls.contexts import context_factory
 
 LOGS_DRAIN_S = 3.0
 REQUESTS_DRAIN_S = 5
@@ -100,6 +101,7 @@ def _serve_api(config: Settings, pool: database.Pool) -> None:
         log_config=None,
         access_log=False,
         timeout_graceful_shutdown=REQUESTS_DRAIN_S,
+        ssl_context_factory=context_factory(config.tls),
     )
 
 

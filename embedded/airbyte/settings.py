@@ -9,6 +9,8 @@ from typing import Any
 import jsonschema
 import orjson
 
+from tls.files import KeyPair, key_pair
+
 PORT = 8001  # specification, "Airbyte API Integration"
 WORKERS = 2  # syncs at the same time
 MAX_ATTEMPTS = 4  # specification, "Ingestion Optimization": max_retries 3
@@ -61,6 +63,12 @@ SCHEMA: Mapping[str, Any] = {
             "additionalProperties": {"type": "array", "minItems": 1, "items": _TEXT},
         },
         "workDir": _TEXT,
+        "tls": {
+            "type": "object",
+            "additionalProperties": False,
+            "required": ["certificateFile", "keyFile"],
+            "properties": {"certificateFile": _TEXT, "keyFile": _TEXT},
+        },
         "engine": {
             "type": "object",
             "additionalProperties": False,
@@ -111,7 +119,7 @@ class Engine:
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """connectors: docker repository -> command."""
+    """connectors: docker repository -> command. tls: None serves clear text."""
 
     host: str
     port: int
@@ -123,6 +131,7 @@ class Settings:
     connectors: Mapping[str, tuple[str, ...]]
     work_dir: Path
     engine: Engine
+    tls: KeyPair | None
 
 
 def load(path: Path) -> Settings:
@@ -161,7 +170,15 @@ def parse(raw: Any) -> Settings:
         },
         work_dir=Path(raw["workDir"]).absolute(),  # children run elsewhere
         engine=_engine(raw.get("engine", {})),
+        tls=_tls(raw.get("tls")),
     )
+
+
+def _tls(raw: Mapping[str, Any] | None) -> KeyPair | None:
+    try:
+        return key_pair(raw)
+    except ValueError as fault:
+        raise SettingsError(str(fault)) from None
 
 
 def _database(raw: Mapping[str, Any]) -> Database:

@@ -16,7 +16,8 @@ from embedded.dremio import config as configuration
 from embedded.dremio import logs
 from embedded.dremio.api.app import build
 from embedded.dremio.engine import Engine
-from embedded.dremio.flight.server import FlightServer
+from embedded.dremio.flight.serving import FlightService
+from tls.contexts import context_factory
 
 LOG = logging.getLogger("embedded.dremio")
 GRACE_S = 10
@@ -66,7 +67,7 @@ def main() -> int:
 def run(config: configuration.Config, listener: socket.socket) -> int:
     engine = Engine(config)
     try:
-        server = FlightServer(engine, config.host, config.flight_port)
+        server = FlightService(engine, config.host, config.flight_port, config.tls)
     except OSError as fault:
         LOG.error("flightPort: %s:%s: %s", config.host, config.flight_port, fault)
         engine.duck.close()
@@ -79,6 +80,7 @@ def run(config: configuration.Config, listener: socket.socket) -> int:
             access_log=False,
             timeout_graceful_shutdown=GRACE_S,
             server_header=False,
+            ssl_context_factory=context_factory(config.tls),
         )  # fmt: skip
     )
     for number in (signal.SIGTERM, signal.SIGINT):

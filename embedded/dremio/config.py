@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tls.files import KeyPair, key_pair
+
 EDITIONS = ("community", "enterprise")
-KEYS = ("host", "restPort", "flightPort", "dataDir", "edition", "memoryLimit", "threads")
+KEYS = ("host", "restPort", "flightPort", "dataDir", "edition", "memoryLimit", "threads", "tls")
 REQUIRED = ("host", "restPort", "flightPort", "dataDir", "edition")
 MEMORY = re.compile(r"^\d+(\.\d+)?\s?(MB|GB|MiB|GiB)$")
 
@@ -20,7 +22,8 @@ class ConfigError(ValueError):
 
 @dataclass(frozen=True, kw_only=True)
 class Config:
-    """Ports: 0 lets the system choose. memory_limit: such as `2GB`; None: DuckDB's default."""
+    """Ports: 0 lets the system choose. memory_limit: such as `2GB`; None: DuckDB's default.
+    tls: the certificate of REST and Flight; None: clear text."""
 
     host: str
     rest_port: int
@@ -29,6 +32,7 @@ class Config:
     edition: str
     memory_limit: str | None = None
     threads: int | None = None
+    tls: KeyPair | None = None
 
     @property
     def enterprise(self) -> bool:
@@ -71,6 +75,10 @@ def parse(raw: Mapping[str, Any], place: str) -> Config:
         _check_int(raw, "threads", 1, 1024, place)
     if raw["restPort"] == raw["flightPort"] != 0:
         raise ConfigError(f"{place}: flightPort: {raw['flightPort']}: is also restPort")
+    try:
+        tls = key_pair(raw.get("tls"))
+    except ValueError as fault:
+        raise ConfigError(f"{place}: {fault}") from None
     data_dir = Path(raw["dataDir"])
     if not data_dir.is_absolute():
         raise ConfigError(f"{place}: dataDir: {raw['dataDir']!r}: expected an absolute path")
@@ -84,6 +92,7 @@ def parse(raw: Mapping[str, Any], place: str) -> Config:
         edition=raw["edition"],
         memory_limit=memory,
         threads=raw.get("threads"),
+        tls=tls,
     )
 
 

@@ -5,10 +5,12 @@ https://www.elastic.co/docs/reference/elasticsearch/configuration-reference
 
 import re
 from pathlib import Path
+from typing import Any
 
 import yaml
 
 from services.init import Init
+from tls.files import CertificateFiles
 
 HERE = Path(__file__).resolve().parent
 HOST = "127.0.0.1"
@@ -59,12 +61,14 @@ def files(
     logs_dir: Path,
     heap: str,
     host: str = HOST,
+    tls: CertificateFiles | None = None,
 ) -> dict[str, str]:
     """Relative path -> text: all that the configuration folder needs but the keystore, which
     `init` makes in it. The service must be able to write to that folder.
 
     host: the address that it listens on.
     heap: size of the Java heap, such as 512m or 1g; the process takes about 300 MB more.
+    tls: the certificate to serve with, in the configuration folder: no other can be read.
     Raises ValueError for another form.
     """
     if not HEAP.fullmatch(heap):
@@ -79,11 +83,11 @@ def files(
         "transport.port": transport_port,
         "discovery.type": "single-node",
         "xpack.security.enabled": True,
-        # Loopback only. Set by hand, or the first start would write certificates of its own.
+        # Set by hand, or the first start would write certificates of its own.
         "xpack.security.autoconfiguration.enabled": False,
         "xpack.security.enrollment.enabled": False,
-        "xpack.security.http.ssl.enabled": False,
-        "xpack.security.transport.ssl.enabled": False,
+        **_ssl("xpack.security.http.ssl", tls),
+        **_ssl("xpack.security.transport.ssl", tls),
         # The defaults are shares of the disk: on a large one that others fill, indices would
         # become read-only with many gigabytes free.
         "cluster.routing.allocation.disk.watermark.low": "2gb",
@@ -94,6 +98,19 @@ def files(
         "elasticsearch.yml": yaml.safe_dump(settings, sort_keys=False),
         "jvm.options": JVM_OPTIONS.format(heap=heap, logs_dir=logs_dir),
         "log4j2.properties": LOG4J2,
+    }
+
+
+def _ssl(prefix: str, tls: CertificateFiles | None) -> dict[str, Any]:
+    """Of one listener. Elasticsearch looks at the files every few seconds and reloads them."""
+    if tls is None:
+        return {f"{prefix}.enabled": False}
+    return {
+        f"{prefix}.enabled": True,
+        f"{prefix}.supported_protocols": ["TLSv1.3", "TLSv1.2"],
+        f"{prefix}.certificate": str(tls.certificate),
+        f"{prefix}.key": str(tls.key),
+        f"{prefix}.certificate_authorities": [str(tls.ca)],
     }
 
 

@@ -1,5 +1,6 @@
-"""`python -m services.elasticsearch.ready PORT PASSWORD_FILE`: exit status 0 once Elasticsearch
-can be administered. The file holds the superuser's password.
+"""`python -m services.elasticsearch.ready PORT PASSWORD_FILE [CA_FILE]`: exit status 0 once
+Elasticsearch can be administered. The first file holds the superuser's password, the second the
+authority that vouches for the server; without it, it is asked over clear text.
 
 An open port is not enough: log-ins fail until the shard of the security index has started, both
 on a restart and in the moment after the very first role or user made that index. So this makes
@@ -12,6 +13,7 @@ from pathlib import Path
 import httpx
 
 from services.elasticsearch.config import HOST, SUPERUSER
+from tls.contexts import client_context
 
 TIMEOUT_S = 10.0
 SECURITY_INDEX = "/_cluster/health/.security?wait_for_status=yellow&timeout=0s"
@@ -28,10 +30,12 @@ def ready(client: httpx.Client, password: str) -> bool:
 
 
 def main() -> int:
-    port, password_file = sys.argv[1:]
+    port, password_file, *ca_file = sys.argv[1:]
     password = Path(password_file).read_text().strip()
-    url = f"http://{HOST}:{port}"
-    with httpx.Client(base_url=url, auth=(SUPERUSER, password), timeout=TIMEOUT_S) as client:
+    url = f"{'https' if ca_file else 'http'}://{HOST}:{port}"
+    verify = client_context(Path(ca_file[0])) if ca_file else True
+    auth = (SUPERUSER, password)
+    with httpx.Client(base_url=url, auth=auth, timeout=TIMEOUT_S, verify=verify) as client:
         try:
             return 0 if ready(client, password) else 1
         except httpx.HTTPError:

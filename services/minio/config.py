@@ -11,6 +11,9 @@ HOST = "127.0.0.1"
 # it dies with its user, or with the user's key.
 METRICS_TOKEN_EXPIRES = 4_102_444_800
 METRICS_PATH = "/minio/v2/metrics/cluster"
+# The names that MinIO wants in the folder of its certificate. SIGHUP makes it read them again.
+CERTIFICATE_FILE, KEY_FILE, CA_FILE = "public.crt", "private.key", "CAs/ca.crt"
+RELOAD_SIGNAL = "HUP"
 
 
 def command(
@@ -21,13 +24,17 @@ def command(
     console_port: int,
     host: str = HOST,
     members: Sequence[str] = (),
+    certs_dir: Path | None = None,
 ) -> tuple[str, ...]:
     """host: the address that it listens on. members: the host names of all servers of which this
-    is one; what they store is spread over them, with redundancy."""
-    spread = [f"http://{member}:{port}{data_dir}" for member in members]
+    is one; what they store is spread over them, with redundancy. certs_dir: with the files named
+    above, for TLS."""
+    scheme = "https" if certs_dir else "http"
+    spread = [f"{scheme}://{member}:{port}{data_dir}" for member in members]
     return (
         *(str(binary), "server", "--quiet"),
         *("--address", f"{host}:{port}", "--console-address", f"{host}:{console_port}"),
+        *(("--certs-dir", str(certs_dir)) if certs_dir else ()),
         *(spread if len(spread) > 1 else [str(data_dir)]),
     )
 

@@ -6,6 +6,7 @@ https://www.postgresql.org/docs/17/runtime-config.html
 from pathlib import Path
 
 from services.init import Init
+from tls.files import CertificateFiles
 
 HOST = "127.0.0.1"
 LOOPBACK = f"{HOST}/32"
@@ -39,11 +40,21 @@ log_statement = 'none'
 log_min_error_statement = panic
 """
 
+# SIGHUP makes it read certificate and key again.
+SSL_CONF = """\
+ssl = on
+ssl_min_protocol_version = 'TLSv1.3'
+ssl_cert_file = '{certificate}'
+ssl_key_file = '{key}'
+"""
+RELOAD_SIGNAL = "HUP"
+
 PG_HBA_CONF = """\
 # type  database     user  address       method
-host    all          all   {clients}  scram-sha-256
-host    replication  all   {clients}  scram-sha-256
+{type}    all          all   {clients}  scram-sha-256
+{type}    replication  all   {clients}  scram-sha-256
 """
+NO_CLEAR_TEXT = "hostnossl  all  all  all  reject\n"
 
 # A cluster is made aside and moved into place, so that one that was interrupted half-way does
 # not pass for a finished one. Arguments: initdb, the cluster's folder, the password's file.
@@ -57,15 +68,27 @@ mv "$2.new" "$2"
 
 
 def files(
-    *, port: int, config_dir: Path, host: str = HOST, clients: str = LOOPBACK
+    *,
+    port: int,
+    config_dir: Path,
+    host: str = HOST,
+    clients: str = LOOPBACK,
+    tls: CertificateFiles | None = None,
 ) -> dict[str, str]:
     """Relative path in config_dir -> text.
 
     host: the address that it listens on. clients: who may connect, as pg_hba.conf names them.
+    tls: the certificate to serve with; clients without TLS are refused then.
     """
+    conf = POSTGRESQL_CONF.format(host=host, port=port, config_dir=config_dir)
+    if tls is None:
+        return {
+            "postgresql.conf": conf,
+            "pg_hba.conf": PG_HBA_CONF.format(type="host", clients=clients),
+        }
     return {
-        "postgresql.conf": POSTGRESQL_CONF.format(host=host, port=port, config_dir=config_dir),
-        "pg_hba.conf": PG_HBA_CONF.format(clients=clients),
+        "postgresql.conf": conf + SSL_CONF.format(certificate=tls.certificate, key=tls.key),
+        "pg_hba.conf": NO_CLEAR_TEXT + PG_HBA_CONF.format(type="hostssl", clients=clients),
     }
 
 

@@ -10,7 +10,10 @@ from typing import Any
 
 import yaml
 
+from tls.files import CertificateFiles
+
 HOST = "127.0.0.1"
+WEB_CONFIG = "web.yml"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,6 +23,7 @@ class Scrape:
     targets: host:port of each.
     bearer_token_file: sent as `Authorization: Bearer`.
     username, password_file: sent as basic authentication; both or none, and no token then.
+    ca_file: of the authority that vouches for the targets; without one they are asked over HTTP.
     """
 
     job: str
@@ -28,6 +32,7 @@ class Scrape:
     bearer_token_file: Path | None = None
     username: str | None = None
     password_file: Path | None = None
+    ca_file: Path | None = None
 
     def __post_init__(self) -> None:
         if not self.targets:
@@ -38,8 +43,13 @@ class Scrape:
             raise ValueError(f"scrape job {self.job!r}: expected a token or a user, not both")
 
 
-def files(*, scrapes: Sequence[Scrape], interval_s: int) -> dict[str, str]:
-    """Relative path -> text. Raises ValueError for a job name that is used twice."""
+def files(
+    *, scrapes: Sequence[Scrape], interval_s: int, tls: CertificateFiles | None = None
+) -> dict[str, str]:
+    """Relative path -> text. Raises ValueError for a job name that is used twice.
+
+    tls: the certificate to serve with; it is read anew for every connection.
+    """
     names = [scrape.job for scrape in scrapes]
     if doubled := sorted({name for name in names if names.count(name) > 1}):
         raise ValueError(f"scrape job {doubled[0]!r}: the name is used twice")
@@ -47,7 +57,10 @@ def files(*, scrapes: Sequence[Scrape], interval_s: int) -> dict[str, str]:
         "global": {"scrape_interval": f"{interval_s}s", "evaluation_interval": f"{interval_s}s"},
         "scrape_configs": [_scrape_config(scrape) for scrape in scrapes],
     }
-    return {"prometheus.yml": yaml.safe_dump(settings, sort_keys=False)}
+    return {
+        "prometheus.yml": yaml.safe_dump(settings, sort_keys=False),
+        WEB_CONFIG: yaml.safe_dump(_web_config(tls), sort_keys=False),
+    }
 
 
 def command(
@@ -63,10 +76,23 @@ def command(
     return (
         str(home / "bin/prometheus"),
         f"--config.file={config_dir}/prometheus.yml",
+        f"--web.config.file={config_dir}/{WEB_CONFIG}",
         f"--storage.tsdb.path={data_dir}",
         f"--storage.tsdb.retention.time={retention_days}d",
         f"--web.listen-address={host}:{port}",
     )
+
+
+def _web_config(tls: CertificateFiles | None) -> dict[str, Any]:
+    if tls is None:
+        return {}
+    return {
+        "tls_server_config": {
+            "cert_file": str(tls.certificate),
+            "key_file": str(tls.key),
+            "min_version": "TLS12",
+        }
+    }
 
 
 def _scrape_config(scrape: Scrape) -> dict[str, Any]:
@@ -75,6 +101,8 @@ def _scrape_config(scrape: Scrape) -> dict[str, Any]:
         "metrics_path": scrape.path,
         "static_configs": [{"targets": list(scrape.targets)}],
     }
+    if scrape.ca_file is not None:
+        config |= {"scheme": "https", "tls_config": {"ca_file": str(scrape.ca_file)}}
     if scrape.bearer_token_file is not None:
         config["authorization"] = {"credentials_file": str(scrape.bearer_token_file)}
     if scrape.username is not None:

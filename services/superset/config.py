@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from services.superset.settings import VARIABLE
+from tls.files import CertificateFiles
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = "services/superset"
@@ -21,10 +22,11 @@ def files(
     admin_password_file: Path,
     data_dir: Path,
     host: str = HOST,
+    tls: CertificateFiles | None = None,
 ) -> dict[str, str]:
     """Relative path -> text.
 
-    host: the address that it listens on.
+    host: the address that it listens on. tls: the certificate to serve with.
     metadata: host, port, dbname, user, passwordFile of a PostgreSQL database that exists and
     that the user owns.
     """
@@ -36,6 +38,8 @@ def files(
         "metadata": dict(metadata),
         "admin": {"user": admin_user, "passwordFile": str(admin_password_file)},
     }
+    if tls is not None:
+        settings["tls"] = tls.config()
     return {"superset.json": json.dumps(settings, indent=2) + "\n"}
 
 

@@ -39,6 +39,7 @@ def main() -> None:
 
 
 def _server(settings: stack.Settings) -> list[str]:
+    tls = settings.tls
     return [
         *(sys.executable, "-P", "-m", "gunicorn"),
         *("--bind", f"{settings.host}:{settings.port}"),
@@ -47,6 +48,8 @@ def _server(settings: stack.Settings) -> list[str]:
         # One process: caches, rate limits and metrics are counted in its memory.
         *("--worker-class", "gthread", "--workers", "1", "--threads", str(THREADS)),
         *("--timeout", str(REQUEST_TIMEOUT_S)),
+        # Both files are read anew for each connection: a renewal needs no restart.
+        *(("--certfile", str(tls.certificate), "--keyfile", str(tls.key)) if tls else ()),
         "--no-control-socket",
         *("--access-logfile", "-"),  # log-ins are in no other log
         "superset.app:create_app()",

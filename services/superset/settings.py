@@ -6,7 +6,10 @@ Runs in Superset's environment and in the project's. Shape of the file (paths ar
     {"host": "127.0.0.1", "port": 8088, "cacheDir": "...", "secretKeyFile": "...",
      "metadata": {"host": "127.0.0.1", "port": 5432, "dbname": "superset", "user": "superset",
                   "passwordFile": "..."},
-     "admin": {"user": "admin", "passwordFile": "..."}}
+     "admin": {"user": "admin", "passwordFile": "..."},
+     "tls": {"certificateFile": "...", "keyFile": "..."}}
+
+Without `tls` it serves clear text.
 """
 
 import json
@@ -15,6 +18,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from tls.files import KeyPair, key_pair
 
 VARIABLE = "DATAFLOW_SUPERSET_CONFIG"
 REDIS_FILE = "redis.json"  # beside the settings: host, port, user, passwordFile
@@ -55,6 +60,7 @@ class Settings:
     admin_user: str
     admin_password_file: Path
     redis: Redis | None
+    tls: KeyPair | None
 
 
 def load(environ: Mapping[str, str] = os.environ) -> Settings:
@@ -72,6 +78,7 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
             admin_user=raw["admin"]["user"],
             admin_password_file=Path(raw["admin"]["passwordFile"]),
             redis=_redis(Path(name).with_name(REDIS_FILE)),
+            tls=key_pair(raw.get("tls")),
         )
     except KeyError as error:
         raise ValueError(f"{name}: the key {error.args[0]!r} is missing") from None

@@ -1,5 +1,5 @@
-"""Superset's configuration on a stack: a loopback server over http, read by
-SUPERSET_CONFIG_PATH. Superset takes the upper-case names only.
+"""Superset's configuration on a stack, read by SUPERSET_CONFIG_PATH. Superset takes the
+upper-case names only.
 
 https://superset.apache.org/docs/configuration/configuring-superset
 """
@@ -165,15 +165,16 @@ ENABLE_CORS = False
 PREVENT_UNSAFE_DB_CONNECTIONS = True
 DATASET_IMPORT_ALLOWED_DATA_URLS: list[str] = []
 
-# There is no TLS on loopback yet: a cookie marked secure would never be sent back, and a
-# redirect to https would lead nowhere. Both become True together with TLS.
-SESSION_COOKIE_SECURE = False
+# Over clear text a cookie marked secure would never be sent back, and a redirect to https would
+# lead nowhere.
+_tls = _settings.tls is not None
+SESSION_COOKIE_SECURE = _tls
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
 TALISMAN_ENABLED = True
 TALISMAN_CONFIG = {
-    "force_https": False,
-    "session_cookie_secure": False,
+    "force_https": _tls,
+    "session_cookie_secure": _tls,
     # Superset's own policy less its outside hosts: maps, fonts and a telemetry pixel.
     "content_security_policy": {
         "base-uri": ["'self'"],

@@ -20,6 +20,7 @@ from embedded.dremio.flight import metadata
 from embedded.dremio.flight.auth import MIDDLEWARE, NoHandshake, Session, SessionFactory
 from embedded.dremio.flight.messages import pack, unpack
 from embedded.dremio.sql.executor import Prepared
+from tls.files import KeyPair
 
 HANDLE_TTL_S = 1800  # how long a ticket or prepared statement may wait
 QUERY_MESSAGES = ("CommandStatementQuery", "CommandPreparedStatementQuery", "TicketStatementQuery")
@@ -46,7 +47,7 @@ def to_flight(fault: EngineError) -> Exception:
     return error
 
 
-class _Handles:
+class Handles:
     """Prepared statements by handle, forgotten when nobody comes back for them."""
 
     def __init__(self) -> None:
@@ -75,14 +76,28 @@ class _Handles:
 
 
 class FlightServer(flight.FlightServerBase):  # type: ignore[misc]
-    def __init__(self, engine: Engine, host: str, port: int) -> None:
+    """tls: None serves clear text. The certificate is read once: see serving.py."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        host: str,
+        port: int,
+        tls: KeyPair | None = None,
+        handles: Handles | None = None,
+    ) -> None:
+        scheme, certificates = "grpc", []
+        if tls is not None:
+            scheme = "grpc+tls"
+            certificates = [(tls.certificate.read_bytes(), tls.key.read_bytes())]
         super().__init__(
-            f"grpc://{host}:{port}",
+            f"{scheme}://{host}:{port}",
             auth_handler=NoHandshake(),
+            tls_certificates=certificates,
             middleware={MIDDLEWARE: SessionFactory(engine.users)},
         )
         self._engine = engine
-        self._handles = _Handles()
+        self._handles = handles or Handles()
 
     # -- what a command means ----------------------------------------------------------------
 

@@ -1,6 +1,7 @@
 """DuckDB as the execution engine: one in-memory database, one cursor per request."""
 
 import importlib
+import ssl
 from pathlib import Path
 
 import duckdb
@@ -64,6 +65,10 @@ class Duck:
             run(f"SET memory_limit = {literal(memory_limit)}")
         if threads:
             run(f"SET threads = {threads}")
+        # As OpenSSL does for everybody else in this process: SSL_CERT_FILE, or the machine's.
+        if authorities := ssl.get_default_verify_paths().cafile:
+            run(f"SET ca_cert_file = {literal(authorities)}")
+        run("SET enable_server_cert_verification = true")
         run("SET TimeZone = 'UTC'")
         run("SET integer_division = true")  # Dremio: 7 / 2 is 3
         run("SET default_null_order = 'nulls_last'")

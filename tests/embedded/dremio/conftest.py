@@ -1,6 +1,9 @@
 """A running engine: REST and Flight in this process, data in a real MinIO."""
 
+import json
 import socket
+import subprocess
+import sys
 import threading
 import time
 import uuid
@@ -24,6 +27,11 @@ from tests.services_fixtures import Server
 
 USER, PASSWORD = "admin", "correct-horse-1"
 FINAL = ("COMPLETED", "FAILED", "CANCELED")
+
+
+# The smallest configuration of a process.
+GOOD = {"host": "127.0.0.1", "restPort": 0, "flightPort": 0, "dataDir": "/tmp/x",
+        "edition": "community"}  # fmt: skip
 
 
 class SqlError(Exception):
@@ -255,3 +263,18 @@ def orders(dremio: Dremio, lake: Lake) -> dict[str, Any]:
     for day, part in (("2026-01-01", ORDERS.slice(0, 4)), ("2026-01-02", ORDERS.slice(4))):
         lake.put_parquet(f"bronze/postgres/orders/date={day}/part-0.parquet", part)
     return dremio.promote("lake", "bronze", "postgres", "orders")
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Callable[..., subprocess.Popen[str]]:
+    """Starts the process with a configuration of its own."""
+
+    def start(**change: Any) -> subprocess.Popen[str]:
+        path = tmp_path / "dremio.json"
+        path.write_text(json.dumps({**GOOD, "dataDir": str(tmp_path / "data"), **change}))
+        return subprocess.Popen(
+            [sys.executable, "-m", "embedded.dremio", "--config", str(path)],
+            stderr=subprocess.PIPE, text=True, cwd=Path(__file__).parents[3],
+        )  # fmt: skip
+
+    return start

@@ -3,8 +3,6 @@
 import json
 import signal
 import socket
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,9 +11,7 @@ import httpx
 import pytest
 
 from embedded.dremio.config import ConfigError, parse
-
-GOOD = {"host": "127.0.0.1", "restPort": 0, "flightPort": 0, "dataDir": "/tmp/x",
-        "edition": "community"}  # fmt: skip
+from tests.embedded.dremio.conftest import GOOD
 
 
 @pytest.mark.parametrize(
@@ -28,24 +24,12 @@ GOOD = {"host": "127.0.0.1", "restPort": 0, "flightPort": 0, "dataDir": "/tmp/x"
         ({"memoryLimit": "lots"}, "memoryLimit: 'lots': expected such as '2GB'"),
         ({"threads": 0}, "threads: 0: expected"),
         ({"prot": 1}, "prot: unknown key"),
+        ({"tls": {"keyFile": "/k"}}, "tls: expected certificateFile and keyFile"),
     ],
 )
 def test_a_bad_configuration_is_named(change: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=f"file.json: .*{message}|file.json: {message}"):
         parse({**GOOD, **change}, "file.json")
-
-
-@pytest.fixture
-def run(tmp_path: Path) -> Callable[..., subprocess.Popen[str]]:
-    def start(**change: Any) -> subprocess.Popen[str]:
-        path = tmp_path / "dremio.json"
-        path.write_text(json.dumps({**GOOD, "dataDir": str(tmp_path / "data"), **change}))
-        return subprocess.Popen(
-            [sys.executable, "-m", "embedded.dremio", "--config", str(path)],
-            stderr=subprocess.PIPE, text=True, cwd=Path(__file__).parents[3],
-        )  # fmt: skip
-
-    return start
 
 
 def test_it_serves_and_ends_on_sigterm(run: Callable[..., Any], tmp_path: Path) -> None:
