@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import pulumi
+
 from components.runtime.service import Runtime
 from components.security.credentials import Credentials
 from components.sizing import Size
@@ -11,9 +13,11 @@ from components.sizing import Size
 @dataclass(frozen=True, kw_only=True)
 class Context:
     """runtime: runs services and jobs. sizes: service -> how large it is.
+    authority: the certificate (PEM) of what certifies the services.
     keep_data: destroy leaves databases, buckets and indices on disk."""
 
     runtime: Runtime
     credentials: Credentials
+    authority: pulumi.Output[str]
     keep_data: bool
     sizes: Mapping[str, Size]

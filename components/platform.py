@@ -22,6 +22,7 @@ from components.processing.reflections import Reflections, ReflectionsArgs
 from components.runtime.products.dremio import PREFIX as DREMIO_PREFIX
 from components.runtime.service import Archive, Runtime
 from components.security.credentials import Credentials
+from components.security.tls import CertificateAuthority, CertificateAuthorityArgs
 from components.sizing import PROFILES
 from components.storage.object_store import Access, ObjectStore, ObjectStoreArgs
 from components.storage.postgres import Postgres, PostgresArgs
@@ -62,13 +63,23 @@ class Platform(pulumi.ComponentResource):
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__("dataflow:index:Platform", name, None, opts)
+        inside = child_of(self)
+        credentials = Credentials(seed)
+        authority = CertificateAuthority(
+            "certificates",
+            CertificateAuthorityArgs(
+                credentials=credentials,
+                runtime=runtime,
+            ),
+            inside,
+        )
         context = Context(
             runtime=runtime,
-            credentials=Credentials(seed),
+            credentials=credentials,
+            authority=authority.certificate,
             keep_data=settings.keep_data,
             sizes=PROFILES[settings.profile],
         )
-        inside = child_of(self)
 
         store = ObjectStore(
             "object-store",
@@ -204,6 +215,7 @@ class Platform(pulumi.ComponentResource):
             inside,
         )
         self.outputs = {
+            "caFile": superset.endpoint.published_ca_file,
             "airbyteUrl": airbyte.endpoint.published.url,
             "dremioUrl": dremio.rest.published.url,
             "elasticsearchUrl": search.endpoint.published.url,

@@ -24,5 +24,5 @@ def port(service: str, offset: int = 0) -> int:
     return PORTS[service] + offset
 
 
-def url(service: str, offset: int = 0) -> str:
-    return f"http://{HOST}:{port(service, offset)}"
+def url(service: str, offset: int = 0, scheme: str = "https") -> str:
+    return f"{scheme}://{HOST}:{port(service, offset)}"

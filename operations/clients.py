@@ -6,6 +6,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
+import urllib3
 from minio import Minio
 
 from dynamic_providers.airbyte.client import AirbyteClient
@@ -20,7 +21,9 @@ TIMEOUT_S = 120.0
 def postgres(stack: Stack) -> Mapping[str, Any]:
     """How the superuser connects, as psycopg takes it."""
     address = urlsplit(stack.url("postgres"))
+    secure = {"sslmode": "verify-full", "sslrootcert": str(stack.ca_file)}
     return {
+        **(secure if address.scheme == "https" else {}),
         "host": address.hostname,
         "port": address.port,
         "user": POSTGRES_SUPERUSER,
@@ -36,19 +39,22 @@ def store(stack: Stack) -> Minio:
         access_key=STORE_ROOT,
         secret_key=stack.password("minio-root"),
         secure=address.scheme == "https",
+        http_client=urllib3.PoolManager(timeout=TIMEOUT_S, ssl_context=stack.trust),
     )
 
 
 @contextmanager
 def search(stack: Stack) -> Iterator[httpx.Client]:
     auth = (ELASTICSEARCH_SUPERUSER, stack.password("elasticsearch-superuser"))
-    with httpx.Client(base_url=stack.url("elasticsearch"), auth=auth, timeout=TIMEOUT_S) as client:
+    url, verify = stack.url("elasticsearch"), stack.trust
+    with httpx.Client(base_url=url, auth=auth, timeout=TIMEOUT_S, verify=verify) as client:
         yield client
 
 
 @contextmanager
 def airbyte(stack: Stack) -> Iterator[AirbyteClient]:
-    client = AirbyteClient(stack.url("airbyte"), stack.password("airbyte-client"))
+    password = stack.password("airbyte-client")
+    client = AirbyteClient(stack.url("airbyte"), password, verify=stack.trust)
     try:
         yield client
     finally:

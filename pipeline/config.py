@@ -72,7 +72,8 @@ class SupersetConfig:
 @dataclass(frozen=True, kw_only=True)
 class Config:
     """schedule: Quartz cron in UTC, or None. host, port: where `serve` listens. tls: the
-    certificate that it serves with; None: clear text."""
+    certificate that it serves with; None: clear text. certificates: name -> URL of what is asked
+    for how long its certificate is valid."""
 
     stack: str
     host: str
@@ -84,6 +85,7 @@ class Config:
     superset: SupersetConfig | None
     schedule: str | None
     tls: KeyPair | None
+    certificates: Mapping[str, str]
 
 
 def load(path: Path) -> Config:
@@ -109,7 +111,9 @@ def parse(raw: Mapping[str, Any]) -> Config:
     """Raises InputError."""
     sections = ("airbyte", "dremio", "dbt", "database")
     found = inputs.known_keys(
-        raw, ("stack", "host", "port", *sections), optional=("superset", "schedule", "tls")
+        raw,
+        ("stack", "host", "port", *sections),
+        optional=("superset", "schedule", "tls", "certificates"),
     )
     superset = found.get("superset")
     return Config(
@@ -123,6 +127,7 @@ def parse(raw: Mapping[str, Any]) -> Config:
         superset=None if superset is None else _superset(superset),
         schedule=_schedule(found.get("schedule")),
         tls=key_pair(found.get("tls")),
+        certificates=_certificates(found.get("certificates", {})),
     )
 
 
@@ -182,6 +187,11 @@ def _superset(raw: Any) -> SupersetConfig:
         password_file=_path(found["passwordFile"], f"{at}.passwordFile"),
         dashboards=tuple(inputs.texts(found["dashboards"], f"{at}.dashboards", empty=True)),
     )
+
+
+def _certificates(raw: Any) -> dict[str, str]:
+    found = inputs.mapping(raw, "certificates")
+    return {name: inputs.text(url, f"certificates.{name}") for name, url in found.items()}
 
 
 def _section(raw: Any, at: str, *keys: str) -> dict[str, Any]:

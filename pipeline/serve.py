@@ -23,6 +23,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
+from pipeline.certificates import CertificateMetrics
 from pipeline.config import Config
 from pipeline.history import History
 from pipeline.schedule import next_time
@@ -140,6 +141,7 @@ def application(config: Config, scheduler: Scheduler) -> Starlette:
     metrics_collector = RunMetrics(config)
     # auto_describe is off: registering must not need the database.
     registry.register(metrics_collector)
+    registry.register(CertificateMetrics(config.certificates))
 
     def metrics(_: Request) -> Response:
         try:

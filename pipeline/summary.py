@@ -1,5 +1,6 @@
 """How many rows each layer holds."""
 
+import ssl
 from dataclasses import dataclass
 
 from dynamic_providers.dremio.client import DremioClient
@@ -27,12 +28,12 @@ class DatasetRows:
     fault: str = ""
 
 
-def row_counts(config: Config) -> list[DatasetRows]:
+def row_counts(config: Config, verify: ssl.SSLContext | bool = True) -> list[DatasetRows]:
     """Rows of each dataset in the spaces bronze, silver and gold, in that order.
 
     Raises StepError when Dremio does not answer.
     """
-    client = dremio_client(config)
+    client = dremio_client(config, verify)
     try:
         return counted(client)
     except FAULTS as fault:

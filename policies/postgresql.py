@@ -276,7 +276,6 @@ RULES = (
         severity=Severity.HIGH,
         types=(*CONFIGURED, CLUSTER),
         check=_tls,
-        local_gap="services of one machine listen on loopback without TLS",
     ),
     Rule(
         id="P02",
@@ -334,7 +333,6 @@ RULES = (
         severity=Severity.HIGH,
         types=(PROVIDER, AIRBYTE_SOURCE, *CONFIGURED, *STARTED),
         check=_verified,
-        local_gap="services of one machine listen on loopback without TLS",
     ),
     Rule(
         id="P08",

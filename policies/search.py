@@ -144,7 +144,6 @@ RULES = (
         severity=Severity.HIGH,
         types=(CLUSTER, PROCESS, DOCKER_CONTAINER, CONFIG_MAP),
         check=_transport,
-        local_gap="services of one machine listen on loopback without TLS",
     ),
     Rule(
         id="E02",

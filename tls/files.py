@@ -32,6 +32,17 @@ class CertificateFiles(KeyPair):
     ca: Path
 
 
+def trust_environment(ca_file: Path) -> dict[str, str]:
+    """Variables by which programs find the authority that vouches for the services of a stack:
+    OpenSSL and Go (beside the machine's own folder of authorities), Python's requests, libpq."""
+    return {
+        "SSL_CERT_FILE": str(ca_file),
+        "REQUESTS_CA_BUNDLE": str(ca_file),
+        "PGSSLMODE": "verify-full",
+        "PGSSLROOTCERT": str(ca_file),
+    }
+
+
 def key_pair(config: Mapping[str, object] | None) -> KeyPair | None:
     """What `KeyPair.config` gave. Raises ValueError for another shape."""
     if config is None:

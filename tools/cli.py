@@ -17,6 +17,7 @@ import typer
 from rich.console import Console
 
 from dynamic_providers.local import core_dumps
+from tls.files import trust_environment
 from tools.paths import Paths, engine_environment
 from tools.stack import Stack, StackError
 
@@ -404,7 +405,12 @@ def _run_pipeline(stack: Stack) -> None:
     done = subprocess.run(  # noqa: S603
         [sys.executable, "-m", "pipeline", "run", "--config", str(config)],
         cwd=stack.paths.root,
-        env={**os.environ, "HOME": str(config.parents[1] / "data"), "USER": runner.login},
+        env={
+            **os.environ,
+            **trust_environment(stack.ca_file),
+            "HOME": str(config.parents[1] / "data"),
+            "USER": runner.login,
+        },
         check=False,
         **runner.popen(),
     )

@@ -21,7 +21,7 @@ class Login:
     title: str
     user: str
     credential: str
-    scheme: str = "http"
+    scheme: str = "https"
 
 
 LOGINS = (
@@ -32,7 +32,7 @@ LOGINS = (
         title="Arrow Flight",
         user="admin",
         credential="dremio-admin",
-        scheme="grpc",
+        scheme="grpc+tls",
     ),
     Login(service="airbyte", title="Airbyte API", user="dataflow", credential="airbyte-client"),
     Login(service="minio-console", title="MinIO", user="minio-root", credential="minio-root"),
@@ -90,10 +90,11 @@ def print_summary(stack: Stack, console: Console) -> None:
     config = pipeline_config(stack)
     console.print()
     console.print("[bold]Rows per layer[/]")
-    console.print(_rows_table(config))
+    console.print(_rows_table(config, stack))
     console.print()
     console.print("[bold]Where to look[/]")
     console.print(_logins_table(stack))
+    console.print(f"\nauthority  {stack.ca_file}", soft_wrap=True)
     for slug in json.loads(config.read_text())["superset"]["dashboards"]:
         console.print(f"\ndashboard  {stack.url('superset')}/superset/dashboard/{slug}/")
     option = "" if stack.name == "local" else f" --stack {stack.name}"
@@ -106,13 +107,13 @@ def print_summary(stack: Stack, console: Console) -> None:
     )
 
 
-def _rows_table(config: Path) -> Table:
+def _rows_table(config: Path, stack: Stack) -> Table:
     from pipeline.config import load
     from pipeline.summary import row_counts
 
     table = Table("layer", "dataset", "rows", box=None, pad_edge=False)
     table.columns[-1].justify = "right"
-    for count in row_counts(load(config)):
+    for count in row_counts(load(config), stack.trust):
         rows = f"{count.rows:,}" if count.rows is not None else f"not readable: {count.fault}"
         table.add_row(count.layer, count.dataset, rows)
     return table
@@ -128,4 +129,4 @@ def _logins_table(stack: Stack) -> Table:
 
 def _address(stack: Stack, service: str) -> str:
     schemes = {login.service: login.scheme for login in LOGINS}
-    return stack.url(service).replace("http", schemes.get(service, "http"))
+    return stack.url(service).replace("https", schemes.get(service, "https"))

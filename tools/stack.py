@@ -3,6 +3,7 @@
 import json
 import re
 import secrets
+import ssl
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,10 +12,10 @@ from typing import Any
 
 import yaml
 
-from dynamic_providers import endpoints
 from dynamic_providers.credentials import SEED_KEY, derive
 from dynamic_providers.local import control
-from dynamic_providers.stack import PORT_OFFSET_KEY
+from dynamic_providers.local.certificate_authority import ca_file
+from dynamic_providers.stack import Stack as Known
 from settings import NAMESPACE, Settings, SettingsError, parse
 from tools.paths import Paths, engine_environment
 
@@ -42,6 +43,17 @@ class Stack:
     @property
     def directory(self) -> Path:
         return self.paths.stack_dir(self.name)
+
+    @property
+    def ca_file(self) -> Path:
+        """The authority that vouches for the stack's services."""
+        return ca_file(str(self.directory))
+
+    @property
+    def trust(self) -> ssl.SSLContext:
+        """How this machine's clients verify the stack's services: by its own authority, where it
+        has one, else as the rest of the world."""
+        return ssl.create_default_context(cafile=self.ca_file if self.ca_file.exists() else None)
 
     @property
     def exists(self) -> bool:
@@ -164,8 +176,7 @@ class Stack:
         return list(deployment.get("resources") or ())
 
     def url(self, service: str) -> str:
-        offset = self.configuration().get(PORT_OFFSET_KEY, 0)
-        return endpoints.url(service, int(str(offset)))
+        return Known(config=self.configuration()).url(service)
 
     def configuration(self) -> dict[str, object]:
         """dict key -> value as the stack's settings file has it: secrets stay encrypted."""

@@ -10,12 +10,13 @@ from pathlib import Path
 import pulumi
 
 from components.context import Context
-from components.runtime.service import Endpoint, Readiness, RunningService, Service
+from components.runtime.service import Certificate, Endpoint, Readiness, RunningService, Service
 from components.storage.postgres import Postgres
 from components.storage.search import LOG_WRITER, Search
 
 CLIENT_ID = "dataflow"
 DATABASE = "airbyte"
+CERTIFICATE = Certificate()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,6 +60,7 @@ def _service(args: AirbyteArgs) -> Service:
         },
         ports=ports,
         size=args.context.sizes["airbyte"],
+        certificate=CERTIFICATE,
         readiness=Readiness(kind="http", port=ports["api"], path="/api/public/v1/health"),
         connects_to=("elasticsearch", "minio", "postgres"),
         reaches_outside=True,  # sources are anywhere
@@ -67,6 +69,7 @@ def _service(args: AirbyteArgs) -> Service:
 
 def _config(args: AirbyteArgs, directory: Path) -> dict[str, object]:
     config = directory / "config"
+    tls = args.context.runtime.certificate_files("airbyte", CERTIFICATE)
     return {
         "host": args.context.runtime.bind_host,
         "port": args.context.runtime.ports("airbyte")["api"],
@@ -93,4 +96,5 @@ def _config(args: AirbyteArgs, directory: Path) -> dict[str, object]:
         },
         "workDir": str(directory / "data"),
         "authEnabled": True,
+        **({"tls": tls.config()} if tls else {}),
     }

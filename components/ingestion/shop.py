@@ -47,12 +47,18 @@ class Shop(pulumi.ComponentResource):
                 "schemas": ["public"],
                 "username": READER,
                 "password": args.context.credentials.secret(f"postgres-{READER}"),
-                "ssl_mode": {"mode": "disable"},
+                "ssl_mode": _ssl_mode(args),
                 "replication_method": {"method": "Standard"},
             },
             ready=grants,
         )
         self.register_outputs({"database": DATABASE, "orders": args.orders})
+
+
+def _ssl_mode(args: ShopArgs) -> dict[str, pulumi.Input[str]]:
+    if args.postgres.endpoint.ca_file is None:
+        return {"mode": "disable"}
+    return {"mode": "verify-full", "ca_certificate": args.context.authority}
 
 
 def _seed(args: ShopArgs) -> Job:

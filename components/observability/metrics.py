@@ -6,12 +6,13 @@ from dataclasses import dataclass
 import pulumi
 
 from components.context import Context
-from components.runtime.service import Endpoint, Readiness, Service
+from components.runtime.service import Certificate, Endpoint, Readiness, Service
 from components.storage.object_store import ObjectStore
 from services.minio import config as minio_config
 from services.prometheus import config as prometheus_config
 from services.prometheus.config import Scrape
 
+CERTIFICATE = Certificate()
 SCRAPE_INTERVAL_S = 15
 RETENTION_DAYS = 90  # as long as the audit log (specification, "Audit Data Access")
 
@@ -47,10 +48,11 @@ def _service(args: MetricsArgs) -> Service:
             job="minio",
             targets=(f"{store.host}:{store.port}",),
             path=minio_config.METRICS_PATH,
+            ca_file=store.ca_file,
             bearer_token_file=directory / "config" / "minio-token",
         ),
         *(
-            Scrape(job=job, targets=(f"{target.host}:{target.port}",))
+            Scrape(job=job, targets=(f"{target.host}:{target.port}",), ca_file=target.ca_file)
             for job, target in sorted(args.targets.items())
         ),
     ]
@@ -65,10 +67,15 @@ def _service(args: MetricsArgs) -> Service:
             port=ports["http"],
             retention_days=RETENTION_DAYS,
         ),
-        files=prometheus_config.files(scrapes=scrapes, interval_s=SCRAPE_INTERVAL_S),
+        files=prometheus_config.files(
+            scrapes=scrapes,
+            interval_s=SCRAPE_INTERVAL_S,
+            tls=runtime.certificate_files("prometheus", CERTIFICATE),
+        ),
         secret_files={"minio-token": args.object_store.metrics_token},
         ports=ports,
         size=args.context.sizes["prometheus"],
+        certificate=CERTIFICATE,
         readiness=Readiness(kind="http", port=ports["http"], path="/-/ready"),
         connects_to=("minio", *sorted(args.targets)),
     )

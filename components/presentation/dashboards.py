@@ -8,6 +8,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 
 import pulumi
 
@@ -110,8 +111,15 @@ def _uri(args: DashboardsArgs) -> pulumi.Output[str]:
     return pulumi.Output.concat(
         f"dremio+flight://{ADMIN}:",
         args.context.credentials.secret("dremio-admin"),
-        f"@{args.flight.host}:{args.flight.port}/dremio?UseEncryption=false",
+        f"@{args.flight.host}:{args.flight.port}/dremio?{_encryption(args.flight)}",
     )
+
+
+def _encryption(flight: Endpoint) -> str:
+    """Properties of the Dremio dialect; the file is read by Superset."""
+    if flight.ca_file is None:
+        return "UseEncryption=false"
+    return f"UseEncryption=true&TrustedCerts={quote(str(flight.ca_file), safe='')}"
 
 
 def chart_params(chart: Chart) -> dict[str, Any]:

@@ -6,12 +6,13 @@ import pulumi
 
 from components.context import Context
 from components.runtime.products.superset import Superset as SupersetProduct
-from components.runtime.service import Endpoint, Readiness, RunningService, Service
+from components.runtime.service import Certificate, Endpoint, Readiness, RunningService, Service
 from components.storage.postgres import Postgres
 from services.superset import config as superset_config
 
 ADMIN = "admin"
 DATABASE = "superset"
+CERTIFICATE = Certificate()
 FIRST_START_S = 300  # migrations and permissions of an empty metadata database
 
 
@@ -63,6 +64,7 @@ def _service(args: SupersetArgs) -> Service:
             admin_user=ADMIN,
             admin_password_file=config / "admin-password",
             data_dir=data,
+            tls=runtime.certificate_files("superset", CERTIFICATE),
         ),
         secret_files={
             "admin-password": secret("superset-admin"),
@@ -71,6 +73,7 @@ def _service(args: SupersetArgs) -> Service:
         },
         ports=ports,
         size=args.context.sizes["superset"],
+        certificate=CERTIFICATE,
         readiness=Readiness(
             kind="http",
             port=ports["http"],

@@ -13,7 +13,7 @@ import pulumi
 from components.context import Context
 from components.options import child_of
 from components.runtime.products.dremio import Dremio as DremioProduct
-from components.runtime.service import Endpoint, Readiness, RunningService, Service
+from components.runtime.service import Certificate, Endpoint, Readiness, RunningService, Service
 from components.storage.object_store import ObjectStore
 from dynamic_providers.dremio.resources import FirstUser, Source, Space
 from dynamic_providers.dremio.source import minio_config
@@ -22,6 +22,7 @@ from flow.model import DataFlow, Layer
 
 ADMIN = "admin"
 STORE_USER = "dremio"
+CERTIFICATE = Certificate()
 HOUR_MS = 3_600_000
 # Specification, "Storage Format Strategy". A setting of the embedded engine, since dbt-dremio
 # cannot name a codec; Dremio ignores properties that it does not know.
@@ -83,12 +84,14 @@ class Dremio(pulumi.ComponentResource):
 def _service(args: DremioArgs) -> Service:
     directory = args.context.runtime.directory("dremio")
     ports = args.context.runtime.ports("dremio")
+    tls = args.context.runtime.certificate_files("dremio", CERTIFICATE)
     config = {
         "host": args.context.runtime.bind_host,
         "restPort": ports["rest"],
         "flightPort": ports["flight"],
         "dataDir": str(directory / "data"),
         "edition": "community",
+        **({"tls": tls.config()} if tls else {}),
     }
     return Service(
         name="dremio",
@@ -98,6 +101,7 @@ def _service(args: DremioArgs) -> Service:
         files={"dremio.json": json.dumps(config, indent=2)},
         ports=ports,
         size=args.context.sizes["dremio"],
+        certificate=CERTIFICATE,
         readiness=Readiness(kind="tcp", port=ports["flight"]),
         connects_to=("minio",),
         product=DremioProduct(
@@ -113,7 +117,9 @@ def _service(args: DremioArgs) -> Service:
 def _lake_config(args: DremioArgs) -> dict[str, object]:
     endpoint = args.object_store.endpoint
     secret = args.context.credentials.secret(f"minio-{STORE_USER}")
-    settings = minio_config(f"{endpoint.host}:{endpoint.port}", STORE_USER, secret, [BUCKET])
+    address = f"{endpoint.host}:{endpoint.port}"
+    tls = endpoint.ca_file is not None
+    settings = minio_config(address, STORE_USER, secret, [BUCKET], tls=tls)
     return {
         **settings,
         "rootPath": f"/{BUCKET}",  # so that paths begin with the layer

@@ -16,13 +16,25 @@ import yaml
 from components.context import Context
 from components.ingestion.airbyte import CLIENT_ID, Airbyte
 from components.processing.dremio import ADMIN, Dremio
-from components.runtime.service import Job, Readiness, RunningService, Service
+from components.runtime.service import (
+    Certificate,
+    Job,
+    Readiness,
+    RunningService,
+    Runtime,
+    Service,
+)
 from components.security.credentials import Credentials
 from components.storage.postgres import Postgres
 from flow.dbt import digest, project_files
 from flow.derive import dbt_sources, physical_dataset
 from flow.model import DataFlow
+from tls.authority import SERVICES
+from tls.files import CertificateFiles
 
+CERTIFICATE = Certificate()
+SERVICE = "pipeline"
+CALLED = ("airbyte", "dremio", "postgres", "superset")
 DATABASE = "pipeline"
 SUPERSET_USER = "admin"
 DBT_PROJECT = Path(__file__).parents[2] / "dbt_project"
@@ -58,16 +70,19 @@ class Pipeline(pulumi.ComponentResource):
 
 
 def _service(args: PipelineArgs) -> Service:
-    ports = args.context.runtime.ports("pipeline")
+    ports = args.context.runtime.ports(SERVICE)
+    tls = args.context.runtime.certificate_files(SERVICE, CERTIFICATE)
+    asked = {service for service in SERVICES if tls and service != SERVICE}
     return Service(
-        name="pipeline",
-        command=_command(args, "pipeline", "serve"),
-        files=_files(args, "pipeline"),
+        name=SERVICE,
+        command=_command(args, SERVICE, "serve"),
+        files=_files(args, SERVICE, _certificates(args.context.runtime, tls)),
         secret_files=_secret_files(args.context.credentials),
         ports=ports,
         size=args.context.sizes["pipeline"],
+        certificate=CERTIFICATE,
         readiness=Readiness(kind="http", port=ports["metrics"], path="/health"),
-        connects_to=("airbyte", "dremio", "postgres", "superset"),
+        connects_to=tuple(sorted(asked.union(CALLED))),
     )
 
 
@@ -77,7 +92,7 @@ def _first_build(args: PipelineArgs) -> Job:
         command=_command(args, "dbt-build", "build"),
         files=_files(args, "dbt-build"),
         secret_files=_secret_files(args.context.credentials),
-        connects_to=("airbyte", "dremio", "postgres", "superset"),
+        connects_to=CALLED,
         triggers={"dbtProject": digest(project_files(DBT_PROJECT))},
         timeout_s=BUILD_TIMEOUT_S,
     )
@@ -97,12 +112,26 @@ def _secret_files(credentials: Credentials) -> Mapping[str, pulumi.Output[str]]:
     }
 
 
-def _files(args: PipelineArgs, name: str) -> Mapping[str, str]:
-    config = _config(args, args.context.runtime.directory(name))
+def _files(
+    args: PipelineArgs, name: str, more: Mapping[str, Any] | None = None
+) -> Mapping[str, str]:
+    config = {**_config(args, args.context.runtime.directory(name)), **(more or {})}
     return {
         "pipeline.json": json.dumps(config, indent=2),
         "dbt-sources/sources.yml": yaml.safe_dump(dbt_sources(args.flow), sort_keys=False),
     }
+
+
+def _certificates(runtime: Runtime, tls: CertificateFiles | None) -> dict[str, Any]:
+    """The service's own certificate, and the ports whose certificates it watches."""
+    if tls is None:
+        return {}
+    ports = {
+        f"{service}-{label}": runtime.endpoint(service, label).url
+        for service in SERVICES
+        for label in runtime.ports(service)
+    }
+    return {"tls": tls.config(), "certificates": ports}
 
 
 def _config(args: PipelineArgs, directory: Path) -> dict[str, Any]:

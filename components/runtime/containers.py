@@ -8,8 +8,9 @@ import pulumi
 
 from components.options import child_of
 from components.runtime.catalog import place
-from components.runtime.service import PROJECT, Job, Readiness, Service
+from components.runtime.service import PROJECT, Authority, Certificate, Job, Readiness, Service
 from services.images import Images
+from tls.files import CertificateFiles
 
 ROOT = Path("/dataflow")  # of the folders of services, in every container
 # Programs that the project's own image holds, in environments of their own.
@@ -34,6 +35,12 @@ class Containers:
     def __init__(self, images: Images) -> None:
         self.images = images
         self.project = Path(str(images.of(PROJECT).home))
+
+    def trust(self, authority: Authority, *, parent: pulumi.Resource) -> None:
+        """Containers are not certified yet: they speak clear text on networks of their own."""
+
+    def certificate_files(self, service: str, certificate: Certificate) -> CertificateFiles | None:
+        return None
 
     def directory(self, name: str) -> Path:
         return ROOT / name

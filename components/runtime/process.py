@@ -12,7 +12,10 @@ from components.runtime.catalog import place
 from components.runtime.service import (
     HTTP,
     SCHEMES,
+    TLS_SCHEMES,
     Address,
+    Authority,
+    Certificate,
     Endpoint,
     Readiness,
     RunningService,
@@ -22,8 +25,11 @@ from dynamic_providers.endpoints import HOST
 from dynamic_providers.local import resources as local
 from services.init import Init
 from services.postgresql.config import SUPERUSER
+from tls.authority import fingerprint, load
+from tls.files import CertificateFiles, trust_environment
 from tools.paths import Paths
 
+RENEWAL = "certificates"  # the service that renews them
 LAUNCHER = Path(__file__).with_name("launch.py")
 
 
@@ -58,7 +64,9 @@ class ProcessRuntime(pulumi.ComponentResource):
         self._keep_data = keep_data
         self._paths = Paths.find()
         self.project = self._paths.root
-        self._names: set[str] = set()
+        self._names: set[str] = {RENEWAL}
+        self._authority: Authority | None = None
+        self._published: local.CertificateAuthority | None = None
         self._supervisor = local.Supervisor(
             f"{name}-supervisor",
             stack_dir=str(stack_dir),
@@ -67,11 +75,39 @@ class ProcessRuntime(pulumi.ComponentResource):
         )
         self.register_outputs({"stackDir": str(stack_dir)})
 
+    @property
+    def _ca_file(self) -> Path:
+        return self._stack_dir / "tls" / "ca.crt"
+
+    def trust(self, authority: Authority, *, parent: pulumi.Resource) -> None:
+        self._authority = authority
+        self._published = local.CertificateAuthority(
+            "certificate-authority",
+            stack_dir=str(self._stack_dir),
+            certificate=authority.certificate,
+            opts=child_of(parent, depends_on=[self._supervisor]),
+        )
+        # Not as the services' user: what it may read, they may, and could sign with.
+        secret = self.directory(RENEWAL) / "config" / "authority"
+        local.Process(
+            "certificates-renewal",
+            stack_dir=str(self._stack_dir),
+            name=RENEWAL,
+            command=self.python(
+                "dynamic_providers.local.renewal", str(self._stack_dir), str(secret)
+            ),
+            secret_files={"authority": authority.secret},
+            opts=child_of(parent, depends_on=[self._supervisor]),
+        )
+
+    def certificate_files(self, service: str, certificate: Certificate) -> CertificateFiles | None:
+        return certificate.files(self.directory(service)) if self._authority else None
+
     def ports(self, service: str) -> Mapping[str, int]:
         return {label: port + self._port_offset for label, port in place(service).ports.items()}
 
     def endpoint(self, service: str, port: str) -> Endpoint:
-        return _endpoint(port, self.ports(service)[port])
+        return self._endpoint(port, self.ports(service)[port])
 
     def members(self, service: str, replicas: int) -> tuple[str, ...]:
         return (HOST,)
@@ -108,10 +144,16 @@ class ProcessRuntime(pulumi.ComponentResource):
         depends_on: Sequence[pulumi.Resource] = (),
     ) -> RunningService:
         self._require_new(service.name)
+        endpoints = {label: self._endpoint(label, port) for label, port in service.ports.items()}
         resource = _ServiceComponent(
-            service, self._props(service), parent, self._after(depends_on)
+            service.name,
+            props=self._props(service),
+            certificate=self._certificate(service),
+            endpoints=endpoints,
+            parent=parent,
+            depends_on=self._after(depends_on),
         )
-        return RunningService(resource=resource, endpoints=_endpoints(service))
+        return RunningService(resource=resource, endpoints=endpoints)
 
     def job(
         self,
@@ -129,14 +171,14 @@ class ProcessRuntime(pulumi.ComponentResource):
         self._names.add(name)
 
     def _after(self, others: Sequence[pulumi.Resource]) -> list[pulumi.Resource]:
-        return [self._supervisor, *others]
+        return [self._supervisor, *([self._published] if self._published else []), *others]
 
     def _common(self, program: Service | described.Job) -> dict[str, Any]:
         return {
             "stack_dir": str(self._stack_dir),
             "name": program.name,
             "command": program.command,
-            "environment": program.environment,
+            "environment": {**self._trust_environment(), **program.environment},
             "files": program.files,
             "secret_files": program.secret_files,
             "user": self._user,
@@ -148,29 +190,83 @@ class ProcessRuntime(pulumi.ComponentResource):
             **self._common(service),
             "init": [_init(step, service.name, directory) for step in service.init],
             "ports": sorted(service.ports.values()),
-            "readiness": _readiness(service.readiness),
+            "readiness": self._readiness(service.readiness),
             "stop_signal": service.stop_signal,
             "stop_timeout_s": service.stop_timeout_s,
             "keep_data": self._keep_data,
+        }
+
+    def _trust_environment(self) -> dict[str, str]:
+        return trust_environment(self._ca_file) if self._authority else {}
+
+    def _certificate(self, service: Service) -> dict[str, Any] | None:
+        """Inputs of its certificate."""
+        if self._authority is None or service.certificate is None:
+            return None
+        return {
+            "stack_dir": str(self._stack_dir),
+            "name": service.name,
+            "authority": self._authority.certificate.apply(lambda pem: fingerprint(load(pem))),
+            "hosts": [HOST, "localhost", service.name],
+            "user": self._user,
+            "certificate_file": service.certificate.certificate,
+            "key_file": service.certificate.key,
+            "ca_file": service.certificate.ca,
+            "reload_signal": service.certificate.reload_signal,
+        }
+
+    def _endpoint(self, label: str, port: int) -> Endpoint:
+        scheme = SCHEMES.get(label, HTTP)
+        if self._published is not None:
+            scheme = TLS_SCHEMES.get(scheme, scheme)
+        return Endpoint(
+            host=HOST,
+            port=port,
+            scheme=scheme,
+            published=Address(host=HOST, port=port, scheme=scheme),
+            ca_file=self._ca_file if self._published else None,
+            published_ca_file=self._published.id if self._published else None,
+        )
+
+    def _readiness(self, readiness: Readiness | None) -> dict[str, Any]:
+        if readiness is None:
+            return {}
+        secure = self._authority is not None
+        wanted: dict[str, dict[str, Any]] = {
+            "http": {
+                "url": f"{'https' if secure else HTTP}://{HOST}:{readiness.port}{readiness.path}",
+                "statusCodes": list(readiness.status_codes),
+                "caFile": str(self._ca_file) if secure else "",
+            },
+            "tcp": {"port": readiness.port},
+            "command": {"command": list(readiness.command)},
+        }
+        return {
+            "kind": readiness.kind,
+            "timeoutS": readiness.timeout_s,
+            **wanted[readiness.kind],
         }
 
 
 class _ServiceComponent(pulumi.ComponentResource):
     def __init__(
         self,
-        service: Service,
+        name: str,
+        *,
         props: dict[str, Any],
+        certificate: dict[str, Any] | None,
+        endpoints: Mapping[str, Endpoint],
         parent: pulumi.Resource,
         depends_on: Sequence[pulumi.Resource],
     ) -> None:
-        super().__init__(
-            "dataflow:runtime:Service", f"{service.name}-service", None, child_of(parent)
-        )
-        local.Process(
-            f"{service.name}-process", **props, opts=child_of(self, depends_on=depends_on)
-        )
-        endpoints = {label: end.url for label, end in _endpoints(service).items()}
-        self.register_outputs({"endpoints": endpoints})
+        super().__init__("dataflow:runtime:Service", f"{name}-service", None, child_of(parent))
+        needs = list(depends_on)
+        if certificate is not None:
+            options = child_of(self, depends_on=depends_on)
+            needs.append(local.Certificate(f"{name}-certificate", **certificate, opts=options))
+        local.Process(f"{name}-process", **props, opts=child_of(self, depends_on=needs))
+        urls = {label: endpoint.url for label, endpoint in endpoints.items()}
+        self.register_outputs({"endpoints": urls})
 
 
 class _JobComponent(pulumi.ComponentResource):
@@ -192,20 +288,6 @@ class _JobComponent(pulumi.ComponentResource):
         self.register_outputs({"name": job.name})
 
 
-def _endpoints(service: Service) -> dict[str, Endpoint]:
-    return {label: _endpoint(label, port) for label, port in service.ports.items()}
-
-
-def _endpoint(label: str, port: int) -> Endpoint:
-    scheme = SCHEMES.get(label, HTTP)
-    return Endpoint(
-        host=HOST,
-        port=port,
-        scheme=scheme,
-        published=Address(host=HOST, port=port, scheme=scheme),
-    )
-
-
 def _init(step: Init, service: str, directory: Path) -> dict[str, Any]:
     return {
         "command": list(step.command),
@@ -220,17 +302,3 @@ def _below(folder: Path, path: str | None, service: str, field: str) -> str:
     if not Path(path).is_relative_to(folder):
         raise ValueError(f"service {service!r}: {field} {path!r}: expected a path below {folder}")
     return str(Path(path).relative_to(folder))
-
-
-def _readiness(readiness: Readiness | None) -> dict[str, Any]:
-    if readiness is None:
-        return {}
-    wanted: dict[str, dict[str, Any]] = {
-        "http": {
-            "url": f"http://{HOST}:{readiness.port}{readiness.path}",
-            "statusCodes": list(readiness.status_codes),
-        },
-        "tcp": {"port": readiness.port},
-        "command": {"command": list(readiness.command)},
-    }
-    return {"kind": readiness.kind, "timeoutS": readiness.timeout_s, **wanted[readiness.kind]}

@@ -10,12 +10,14 @@ import pulumi
 
 from components.sizing import SMALLEST, Size
 from services.init import Init
+from tls.files import CertificateFiles
 
 NAME = re.compile(r"[a-z][a-z0-9-]{0,39}")
 
 # The name of a port tells its protocol, as in Kubernetes; all others speak HTTP.
 SCHEMES: Mapping[str, str] = {"flight": "grpc", "sql": "postgresql", "transport": "tcp"}
 HTTP = "http"
+TLS_SCHEMES: Mapping[str, str] = {"http": "https", "grpc": "grpc+tls"}  # others keep their name
 
 PROJECT = "dataflow"  # the program whose modules are this project's
 
@@ -65,6 +67,27 @@ class Archive:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Certificate:
+    """The certificate that a service serves with, on every port: the names of its PEM files in
+    `Runtime.directory(service)/config/tls`, as the program wants them.
+
+    reload_signal: what makes the program read renewed files; "" where it looks by itself.
+    """
+
+    certificate: str = "tls.crt"
+    key: str = "tls.key"
+    ca: str = "ca.crt"
+    reload_signal: str = ""
+
+    def files(self, directory: Path) -> CertificateFiles:
+        """directory: of the service."""
+        folder = directory / "config" / "tls"
+        return CertificateFiles(
+            certificate=folder / self.certificate, key=folder / self.key, ca=folder / self.ca
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
 class Service:
     """A program that is kept running.
 
@@ -75,6 +98,7 @@ class Service:
         restarts the service. Secret files are readable by it alone.
     init: commands before the first start.
     ports: name -> port that it listens on; SCHEMES tells what each speaks.
+    certificate: None for a service that has no TLS.
     connects_to: names of services that it opens connections to, started before it or not: the
         edges of the data flow, and all that its network lets through.
     reaches_outside: it opens connections to hosts outside the stack too.
@@ -92,6 +116,7 @@ class Service:
     secret_files: Texts = field(default_factory=dict)
     init: tuple[Init, ...] = ()
     ports: Mapping[str, int] = field(default_factory=dict)
+    certificate: Certificate | None = None
     readiness: Readiness | None = None
     connects_to: tuple[str, ...] = ()
     reaches_outside: bool = False
@@ -174,9 +199,14 @@ class Endpoint(Address):
     """Where other services reach one port of a service.
 
     published: where the machine that runs Pulumi reaches it, and the users of the stack.
+    ca_file: of the authority that vouches for it, as other services find it; None without TLS.
+    published_ca_file: the same on the machine that runs Pulumi, known once the file is there:
+        official plugins read it also for a preview.
     """
 
     published: Address
+    ca_file: Path | None = None
+    published_ca_file: pulumi.Output[str] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -192,6 +222,18 @@ class Product(Protocol):
 
     def services(self, runtime: "Runtime", stand_in: Service) -> Sequence[Service]:
         """In starting order. The one with the stand-in's name is the one that others talk to."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Authority:
+    """What certifies the services of a stack.
+
+    secret: the credential that it is derived from, as tls.authority does it.
+    certificate: in PEM, known in previews.
+    """
+
+    secret: pulumi.Output[str]
+    certificate: pulumi.Output[str]
 
 
 class Runtime(Protocol):
@@ -210,6 +252,14 @@ class Runtime(Protocol):
     administrator: str
     clustered: bool
 
+    def trust(self, authority: Authority, *, parent: pulumi.Resource) -> None:
+        """Makes `authority` the one that certifies the services declared from then on, and that
+        they and all jobs trust."""
+
+    def certificate_files(self, service: str, certificate: Certificate) -> CertificateFiles | None:
+        """The files of a service's certificate as its program sees them; None where the
+        environment gives it none."""
+
     def ports(self, service: str) -> Mapping[str, int]:
         """name -> port that a service of the catalog listens on."""
 
@@ -222,7 +272,7 @@ class Runtime(Protocol):
 
     def probe(self, program: str, *arguments: str) -> tuple[str, ...]:
         """The command that succeeds once a program, running beside it, is ready: `postgresql`
-        PORT, `elasticsearch` PORT PASSWORD_FILE."""
+        PORT, `elasticsearch` PORT PASSWORD_FILE [CA_FILE]."""
 
     def directory(self, name: str) -> Path:
         """The folder of a service or job as its program sees it: config/ holds its files (the

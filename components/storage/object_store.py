@@ -14,7 +14,7 @@ import pulumi_minio as minio
 
 from components.context import Context
 from components.options import child_of
-from components.runtime.service import Endpoint, Readiness, Service
+from components.runtime.service import Certificate, Endpoint, Readiness, Service
 from flow.derive import BUCKET
 from services.minio import config as minio_config
 
@@ -95,6 +95,14 @@ def metrics_policy() -> str:
     )
 
 
+CERTIFICATE = Certificate(
+    certificate=minio_config.CERTIFICATE_FILE,
+    key=minio_config.KEY_FILE,
+    ca=minio_config.CA_FILE,
+    reload_signal=minio_config.RELOAD_SIGNAL,
+)
+
+
 @dataclass(frozen=True, kw_only=True)
 class ObjectStoreArgs:
     """retention: folder -> days after which its objects are deleted."""
@@ -123,7 +131,8 @@ class ObjectStore(pulumi.ComponentResource):
             minio_server=f"{self.endpoint.published.host}:{self.endpoint.published.port}",
             minio_user=ROOT_USER,
             minio_password=secret("minio-root"),
-            minio_ssl=False,
+            minio_ssl=self.endpoint.published_ca_file is not None,
+            minio_cacert_file=self.endpoint.published_ca_file,
             opts=child_of(self, depends_on=[running.resource]),
         )
         self.bucket = minio.S3Bucket(
@@ -199,6 +208,7 @@ class ObjectStore(pulumi.ComponentResource):
 def _service(context: Context) -> Service:
     directory = context.runtime.directory("minio")
     ports = context.runtime.ports("minio")
+    tls = context.runtime.certificate_files("minio", CERTIFICATE)
     return Service(
         name="minio",
         program="minio",
@@ -209,6 +219,7 @@ def _service(context: Context) -> Service:
             host=context.runtime.bind_host,
             port=ports["s3"],
             console_port=ports["console"],
+            certs_dir=tls.certificate.parent if tls else None,
         ),
         environment=minio_config.environment(
             root_user=ROOT_USER, root_password_file=directory / "config" / "root-password"
@@ -216,5 +227,6 @@ def _service(context: Context) -> Service:
         secret_files={"root-password": context.credentials.secret("minio-root")},
         ports=ports,
         size=context.sizes["minio"],
+        certificate=CERTIFICATE,
         readiness=Readiness(kind="http", port=ports["s3"], path="/minio/health/ready"),
     )

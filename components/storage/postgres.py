@@ -11,10 +11,12 @@ import pulumi_postgresql as postgresql
 
 from components.context import Context
 from components.options import child_of
-from components.runtime.service import Archive, Endpoint, Readiness, Service
+from components.runtime.service import Archive, Certificate, Endpoint, Readiness, Service
 from services.postgresql import config as postgresql_config
 
 CONNECTIONS_PER_ROLE = 20  # five roles at most: fits the server's default of 100
+
+CERTIFICATE = Certificate(reload_signal=postgresql_config.RELOAD_SIGNAL)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,7 +49,8 @@ class Postgres(pulumi.ComponentResource):
             port=self.endpoint.published.port,
             username=args.context.runtime.administrator,
             password=secret("postgres-superuser"),
-            sslmode="disable",  # loopback only; TLS is a stack-wide change still to come
+            sslmode="disable" if self.endpoint.published_ca_file is None else "verify-full",
+            sslrootcert=self.endpoint.published_ca_file,
             opts=child_of(self, depends_on=[running.resource]),
         )
         self.databases = {database: self._database(database) for database in args.databases}
@@ -99,6 +102,7 @@ def _service(args: PostgresArgs) -> Service:
     home = context.runtime.installed("postgresql")
     config, data = directory / "config", directory / "data"
     ports = context.runtime.ports("postgres")
+    tls = context.runtime.certificate_files("postgres", CERTIFICATE)
     return Service(
         name="postgres",
         program="postgresql",
@@ -108,6 +112,7 @@ def _service(args: PostgresArgs) -> Service:
             clients=context.runtime.clients,
             port=ports["sql"],
             config_dir=config,
+            tls=tls,
         ),
         secret_files={"superuser-password": context.credentials.secret("postgres-superuser")},
         init=(
@@ -119,6 +124,7 @@ def _service(args: PostgresArgs) -> Service:
         size=context.sizes["postgres"],
         archive=args.archive,
         connects_to=("minio",),  # its archive
+        certificate=CERTIFICATE,
         readiness=Readiness(
             kind="command",
             command=context.runtime.probe("postgresql", str(ports["sql"])),

@@ -12,13 +12,14 @@ import pulumi_elasticstack as elasticstack
 
 from components.context import Context
 from components.options import child_of
-from components.runtime.service import Endpoint, Readiness, Service
+from components.runtime.service import Certificate, Endpoint, Readiness, Service
 from services.elasticsearch import config as elasticsearch_config
 from services.elasticsearch.config import SUPERUSER
 
 HEAP = "1g"  # logs of one machine; the process takes about 300 MB more
 LOG_WRITER = "airbyte_logs"
 LOG_INDICES = "airbyte-logs-*"
+CERTIFICATE = Certificate()
 
 # Specification, "Elasticsearch Document Storage".
 LOG_MAPPINGS = {
@@ -51,12 +52,16 @@ class Search(pulumi.ComponentResource):
         secret = args.context.credentials.secret
         running = args.context.runtime.service(_service(args.context), parent=self)
         self.endpoint = running.endpoints["http"]
+        # One that others certify, at a gateway, is verified as the rest of the world.
+        certified = self.endpoint.published_ca_file is not None
+        authority = args.context.authority if certified else None
         provider = elasticstack.Provider(
             f"{name}-provider",
             elasticsearch=elasticstack.ProviderElasticsearchArgs(
                 endpoints=[self.endpoint.published.url],
                 username=SUPERUSER,
                 password=secret("elasticsearch-superuser"),
+                ca_data=authority,
             ),
             opts=child_of(self, depends_on=[running.resource]),
         )
@@ -98,6 +103,7 @@ def _service(context: Context) -> Service:
     home = context.runtime.installed("elasticsearch")
     config, data = directory / "config", directory / "data"
     ports = context.runtime.ports("elasticsearch")
+    tls = context.runtime.certificate_files("elasticsearch", CERTIFICATE)
     return Service(
         name="elasticsearch",
         program="elasticsearch",
@@ -110,6 +116,7 @@ def _service(context: Context) -> Service:
             data_dir=data,
             logs_dir=data,
             heap=HEAP,
+            tls=tls,
         ),
         secret_files={"superuser-password": context.credentials.secret("elasticsearch-superuser")},
         init=(
@@ -119,10 +126,14 @@ def _service(context: Context) -> Service:
         ),
         ports=ports,
         size=context.sizes["elasticsearch"],
+        certificate=CERTIFICATE,
         readiness=Readiness(
             kind="command",
             command=context.runtime.probe(
-                "elasticsearch", str(ports["http"]), str(config / "superuser-password")
+                "elasticsearch",
+                str(ports["http"]),
+                str(config / "superuser-password"),
+                *([str(tls.ca)] if tls else []),
             ),
             timeout_s=300,
         ),

@@ -12,6 +12,7 @@ from dynamic_providers.endpoints import HOST
 from dynamic_providers.handler import UNKNOWN, InputError, Props
 from dynamic_providers.local import inputs
 from dynamic_providers.local.account import Account
+from tls.contexts import client_context
 
 PROBE_TIMEOUT_S = 5.0
 COMMAND_TIMEOUT_S = 20.0  # most start a Python, which takes seconds on a busy machine
@@ -19,8 +20,9 @@ KINDS = ("command", "http", "tcp")
 
 
 def normalize(raw: Mapping[str, Any]) -> Any:
-    """{kind: http, url, statusCodes [200]}, {kind: tcp, port} or {kind: command, command}, each
-    with timeoutS (60). Without a kind: ready as soon as the program has run for a second."""
+    """{kind: http, url, statusCodes [200], caFile ""}, {kind: tcp, port} or {kind: command,
+    command}, each with timeoutS (60). caFile: of the authority that vouches for an https service.
+    Without a kind: ready as soon as the program has run for a second."""
     given = raw.get("readiness") or {}
     if given == UNKNOWN:
         return given
@@ -32,7 +34,12 @@ def normalize(raw: Mapping[str, Any]) -> Any:
     common = {"kind": kind, "timeoutS": inputs.seconds(given, "timeoutS", 60)}
     if kind == "http":
         codes = [inputs.whole(c, "readiness.statusCodes", 100, 599) for c in _codes(given)]
-        return {**common, "url": inputs.text(given, "url"), "statusCodes": sorted(set(codes))}
+        return {
+            **common,
+            "url": inputs.text(given, "url"),
+            "statusCodes": sorted(set(codes)),
+            "caFile": inputs.text(given, "caFile"),
+        }
     if kind == "tcp":
         return {**common, "port": inputs.port(given.get("port"), "readiness.port")}
     if kind == "command":
@@ -49,17 +56,21 @@ def fault(readiness: Props, account: Account, directory: Path, environment: Prop
     if not readiness:
         return None
     if readiness["kind"] == "http":
-        return _http_fault(readiness["url"], readiness["statusCodes"])
+        return _http_fault(readiness)
     if readiness["kind"] == "tcp":
         return _tcp_fault(readiness["port"])
     return _command_fault(readiness["command"], account, directory, environment)
 
 
-def _http_fault(url: str, codes: list[int]) -> str | None:
+def _http_fault(readiness: Props) -> str | None:
+    url, codes, ca_file = readiness["url"], readiness["statusCodes"], readiness["caFile"]
     try:
+        verify = client_context(Path(ca_file)) if ca_file else True
         # trust_env: a proxy of the user's shell must not see calls to this machine.
-        status = httpx.get(url, timeout=PROBE_TIMEOUT_S, trust_env=False).status_code
-    except httpx.HTTPError as error:
+        status = httpx.get(
+            url, timeout=PROBE_TIMEOUT_S, trust_env=False, verify=verify
+        ).status_code
+    except (httpx.HTTPError, OSError) as error:
         return f"GET {url}: {error}"
     expected = " or ".join(map(str, codes))
     return None if status in codes else f"GET {url}: status {status}, expected {expected}"

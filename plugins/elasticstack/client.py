@@ -2,6 +2,7 @@
 
 import json
 import os
+import ssl
 from typing import Any
 from urllib.parse import quote
 
@@ -18,12 +19,17 @@ ADVICE = {
     403: "the plugin's user needs this right, or the licence does not cover it",
 }
 # The SDK of 2023 sends the settings as JSON text, with keys as the program wrote them.
-SPELLINGS = {"api_key": "apiKey", "ca_file": "caFile"}
+SPELLINGS = {"api_key": "apiKey", "ca_file": "caFile", "ca_data": "caData"}
 
 
 class SearchClient:
     def __init__(
-        self, endpoint: str, auth: httpx.Auth | None, headers: Props, secret: str
+        self,
+        endpoint: str,
+        auth: httpx.Auth | None,
+        headers: Props,
+        secret: str,
+        verify: ssl.SSLContext | bool = True,
     ) -> None:
         self._api = ApiClient(
             "elasticsearch",
@@ -31,6 +37,7 @@ class SearchClient:
             auth=auth,
             headers=headers,
             secrets=(secret,),
+            verify=verify,
             retry_deadline_s=RETRY_DEADLINE_S,
         )
         self._endpoint = endpoint
@@ -78,10 +85,22 @@ def connect(settings: Props) -> SearchClient:
     key = fields.secret("apiKey") or os.environ.get("ELASTICSEARCH_API_KEY", "")
     if fields.flag("insecure", False):
         raise InputError("elasticsearch.insecure", "is not served here: leave it out")
+    verify = _authorities(fields.text("caFile"), fields.text("caData"))
     fields.done()
     auth = httpx.BasicAuth(username, password) if username and not key else None
     headers = {"Authorization": f"ApiKey {key}"} if key else {}
-    return SearchClient(endpoints[0], auth, headers, key or password)
+    return SearchClient(endpoints[0], auth, headers, key or password, verify)
+
+
+def _authorities(file: str, data: str) -> ssl.SSLContext | bool:
+    """Those that may vouch for the server; True stands for the machine's."""
+    if not (file or data):
+        return True
+    try:
+        return ssl.create_default_context(cafile=file or None, cadata=data or None)
+    except (OSError, ssl.SSLError) as fault:
+        name = "caFile" if file else "caData"
+        raise InputError(f"elasticsearch.{name}", f"no certificates: {fault}") from None
 
 
 def _block(value: Any) -> Props:

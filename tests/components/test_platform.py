@@ -6,11 +6,14 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from pulumi.runtime.rpc import is_rpc_secret, unwrap_rpc_secret
 
 from components.runtime.process import ProcessRuntime
+from dynamic_providers.credentials import derive
 from flow.commerce import FLOW
 from flow.model import DataFlow, Stream, SyncMode
 from tests.support import declaring
+from tls.authority import SECRET_NAME, authority
 
 PRODUCTS = Stream(
     source="postgres",
@@ -47,6 +50,7 @@ def test_every_layer_is_declared(tmp_path, preview):
     }
     assert services == {
         "airbyte",
+        "certificates",
         "dremio",
         "elasticsearch",
         "minio",
@@ -55,6 +59,51 @@ def test_every_layer_is_declared(tmp_path, preview):
         "prometheus",
         "superset",
     }
+
+
+def test_every_service_has_a_certificate_and_no_address_is_clear_text(tmp_path):
+    resources = declared(FLOW, tmp_path)
+    inputs = {
+        kind: {
+            values["name"]: values
+            for type_, values in resources.values()
+            if type_.endswith(f"local:{kind}")
+        }
+        for kind in ("Certificate", "Job", "Process")
+    }
+    assert set(inputs["Certificate"]) == set(inputs["Process"]) - {"certificates"}
+    for name, certificate in inputs["Certificate"].items():
+        assert certificate["hosts"] == ["127.0.0.1", "localhost", name]
+    ca_file = str(tmp_path / "tls" / "ca.crt")
+    for name, values in {**inputs["Process"], **inputs["Job"]}.items():
+        if name != "certificates":
+            assert values["environment"]["PGSSLMODE"] == "verify-full"
+            assert values["environment"]["SSL_CERT_FILE"] == ca_file
+        if values.get("readiness", {}).get("kind") == "http":
+            assert values["readiness"]["caFile"] == ca_file
+    assert "http://" not in repr(list(resources.values()))
+    database = resources["dashboards-database"][1]["sqlalchemyUri"]
+    assert "UseEncryption=true&TrustedCerts=" in repr(database)
+    assert resources["postgres-provider"][1]["sslmode"] == "verify-full"
+    lake = plain(resources["dremio-source-lake"][1]["config"])
+    assert lake["secure"] is True
+    source = plain(resources["connections-postgres-source"][1]["configuration"])
+    assert source["ssl_mode"]["mode"] == "verify-full"
+
+
+def plain(value):
+    return unwrap_rpc_secret(value) if is_rpc_secret(value) else value
+
+
+def test_the_authoritys_secret_is_a_secret_everywhere(tmp_path):
+    resources = declared(FLOW, tmp_path)
+    renewal = resources["certificates-renewal"][1]
+    assert is_rpc_secret(renewal["secretFiles"])
+    made = authority(derive(declaring.SEED, SECRET_NAME))
+    assert resources["certificate-authority"][1]["certificate"] == made.certificate
+    texts = repr([v for name, v in resources.items() if name != "certificates-renewal"])
+    assert derive(declaring.SEED, SECRET_NAME) not in texts
+    assert "PRIVATE KEY" not in texts
 
 
 def test_a_third_table_is_one_stream(tmp_path):

@@ -17,6 +17,7 @@ from tests.services.running import free_ports
 from tools.paths import Paths, engine_environment
 
 ROOT = Path(__file__).resolve().parents[2]
+FAKES = ("airbyte", "dremio", "superset")
 CLI_TIMEOUT_S = 1800  # the bench creates thousands of resources
 
 
@@ -39,7 +40,10 @@ class Stack:
     def init(self, seed: str, offset: int) -> None:
         self.run("stack", "init", "test")
         self.run("config", "set", "--secret", "dataflow:seed", given=seed)
-        self.run("config", "set", "dataflow:portOffset", str(offset))
+        # The fakes speak clear text, as services elsewhere may: the stack's own never do.
+        urls = [f"{service}:url={fake_url(service, offset)}" for service in FAKES]
+        plain = [f"--plaintext={setting}" for setting in urls]
+        self.run("config", "set-all", f"--plaintext=dataflow:portOffset={offset}", *plain)
 
     def run(self, *arguments: str, given: str | None = None, fails: bool = False) -> str:
         """What the command printed; `fails`: it must fail, and its errors are wanted too."""
@@ -70,6 +74,10 @@ class Stack:
 
 def name_of(step: Mapping[str, Any]) -> str:
     return str(step["urn"]).rpartition("::")[2]
+
+
+def fake_url(service: str, offset: int) -> str:
+    return f"http://127.0.0.1:{PORTS[service] + offset}"
 
 
 def serve_all(stack: ExitStack, apps: Mapping[str, Starlette]) -> int:

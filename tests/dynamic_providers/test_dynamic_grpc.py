@@ -78,7 +78,11 @@ def airbyte_fake():
 def config(airbyte_fake):
     with serving(airbyte_fake.app) as url:
         offset = int(url.rpartition(":")[2]) - endpoints.PORTS["airbyte"]
-        yield {"dataflow:seed": secret(SEED), "dataflow:portOffset": str(offset)}
+        yield {
+            "dataflow:seed": secret(SEED),
+            "dataflow:portOffset": str(offset),
+            "airbyte:url": url,
+        }
 
 
 @pytest.fixture(scope="module")

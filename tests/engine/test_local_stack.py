@@ -7,9 +7,7 @@ import time
 
 import httpx
 import pytest
-from minio import Minio
 
-from dynamic_providers.endpoints import HOST, port
 from flow.commerce import FLOW
 from tests.support.deployed import ORDERS, Deployed, flight_rows
 
@@ -39,10 +37,14 @@ def airbyte(deployed: Deployed) -> httpx.Client:
             "client_secret": deployed.password("airbyte-client"),
             "grant_type": "client_credentials",
         },
+        verify=deployed.stack.trust,
     )
     token = answer.raise_for_status().json()["access_token"]
     return httpx.Client(
-        base_url=deployed.url("airbyte"), headers={"Authorization": f"Bearer {token}"}, timeout=60
+        base_url=deployed.url("airbyte"),
+        headers={"Authorization": f"Bearer {token}"},
+        timeout=60,
+        verify=deployed.stack.trust,
     )
 
 
@@ -65,7 +67,9 @@ def test_the_specifications_airbyte_calls_work(deployed):
 
 def test_the_specifications_sql_call_works(deployed):
     login = {"userName": "admin", "password": deployed.password("dremio-admin")}
-    with httpx.Client(base_url=deployed.url("dremio"), timeout=60) as api:
+    with httpx.Client(
+        base_url=deployed.url("dremio"), timeout=60, verify=deployed.stack.trust
+    ) as api:
         token = api.post("/apiv2/login", json=login).json()["token"]
         api.headers["Authorization"] = f"Bearer {token}"
         job = api.post("/api/v3/sql", json={"sql": "SELECT COUNT(*) FROM gold.fct_orders"}).json()
@@ -93,6 +97,7 @@ def test_the_specifications_log_search_works(deployed):
         deployed.url("elasticsearch") + "/airbyte-logs-*/_search",
         json=query,
         auth=("elastic", deployed.password("elasticsearch-superuser")),
+        verify=deployed.stack.trust,
     )
     found = answer.raise_for_status().json()
     assert found["hits"]["total"]["value"] > 0
@@ -101,12 +106,7 @@ def test_the_specifications_log_search_works(deployed):
 
 
 def test_the_lake_has_the_specifications_paths(deployed):
-    store = Minio(
-        f"{HOST}:{port('minio', deployed.offset)}",
-        access_key="minio-root",
-        secret_key=deployed.password("minio-root"),
-        secure=False,
-    )
+    store = deployed.store()
     names = [str(o.object_name) for o in store.list_objects("datalake", recursive=True)]
     for table in ("customers", "orders"):
         pattern = rf"bronze/postgres/{table}/date=\d{{4}}-\d\d-\d\d/.+\.parquet"
@@ -116,7 +116,9 @@ def test_the_lake_has_the_specifications_paths(deployed):
 
 
 def test_the_dashboard_shows_numbers(deployed):
-    with httpx.Client(base_url=deployed.url("superset"), timeout=120) as api:
+    with httpx.Client(
+        base_url=deployed.url("superset"), timeout=120, verify=deployed.stack.trust
+    ) as api:
         login = {
             "username": "admin",
             "password": deployed.password("superset-admin"),
@@ -151,12 +153,7 @@ def unordered(policy: str) -> list:
 
 
 def test_a_bucket_policy_deleted_by_hand_is_the_only_drift(deployed):
-    store = Minio(
-        f"{HOST}:{port('minio', deployed.offset)}",
-        access_key="minio-root",
-        secret_key=deployed.password("minio-root"),
-        secure=False,
-    )
+    store = deployed.store()
     before = store.get_bucket_policy("datalake")
     store.delete_bucket_policy("datalake")
     shown = deployed.pulumi("refresh", "--yes")

@@ -8,6 +8,9 @@ from contextlib import contextmanager
 import uvicorn
 from starlette.applications import Starlette
 
+from tls.contexts import context_factory
+from tls.files import KeyPair
+
 
 class _Server(uvicorn.Server):
     def __init__(self, config: uvicorn.Config) -> None:
@@ -20,17 +23,21 @@ class _Server(uvicorn.Server):
 
 
 @contextmanager
-def serving(app: Starlette, port: int = 0) -> Iterator[str]:
-    """Yields http://host:port. Raises OSError if the port is taken."""
+def serving(app: Starlette, port: int = 0, tls: KeyPair | None = None) -> Iterator[str]:
+    """Yields http://host:port, https with a certificate. Raises OSError if the port is taken."""
     listener = socket.create_server(("127.0.0.1", port))
     # asyncio leaves Nagle's algorithm on for sockets that it did not open: 40 ms an answer.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    server = _Server(uvicorn.Config(app, log_level="warning", lifespan="off"))
+    server = _Server(
+        uvicorn.Config(
+            app, log_level="warning", lifespan="off", ssl_context_factory=context_factory(tls)
+        )
+    )
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()
     assert server.up.wait(10), "the fake does not start"
     try:
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        yield f"{'https' if tls else 'http'}://127.0.0.1:{listener.getsockname()[1]}"
     finally:
         server.should_exit = True
         thread.join(10)

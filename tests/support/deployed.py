@@ -5,6 +5,8 @@ import random
 import socket
 import subprocess
 
+import urllib3
+from minio import Minio
 from pyarrow import flight
 
 from dynamic_providers.credentials import derive
@@ -52,7 +54,15 @@ class Deployed:
         return derive(self.seed, credential)
 
     def url(self, service: str) -> str:
-        return f"http://{HOST}:{port(service, self.offset)}"
+        return f"https://{HOST}:{port(service, self.offset)}"
+
+    def store(self) -> Minio:
+        return Minio(
+            f"{HOST}:{port('minio', self.offset)}",
+            access_key="minio-root",
+            secret_key=self.password("minio-root"),
+            http_client=urllib3.PoolManager(ca_certs=str(self.stack.ca_file)),
+        )
 
 
 def free_offset() -> int:
@@ -71,7 +81,9 @@ def is_free(number: int) -> bool:
 
 def flight_rows(deployed: Deployed, sql: str) -> list[dict]:
     """The specification's snippet, "Arrow Flight API", with the token passed on."""
-    client = flight.FlightClient(f"grpc://{HOST}:{port('dremio-flight', deployed.offset)}")
+    authority = deployed.stack.ca_file.read_bytes()
+    address = f"grpc+tls://{HOST}:{port('dremio-flight', deployed.offset)}"
+    client = flight.FlightClient(address, tls_root_certs=authority)
     token = client.authenticate_basic_token("admin", deployed.password("dremio-admin"))
     options = flight.FlightCallOptions(headers=[token])
     descriptor = flight.FlightDescriptor.for_command(sql.encode())

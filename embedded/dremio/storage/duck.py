@@ -67,8 +67,8 @@ class Duck:
             run(f"SET threads = {threads}")
         # As OpenSSL does for everybody else in this process: SSL_CERT_FILE, or the machine's.
         if authorities := ssl.get_default_verify_paths().cafile:
-            run(f"SET ca_cert_file = {literal(authorities)}")
-        run("SET enable_server_cert_verification = true")
+            run(f"SET GLOBAL ca_cert_file = {literal(authorities)}")  # else not for cursors
+        run("SET GLOBAL enable_server_cert_verification = true")
         run("SET TimeZone = 'UTC'")
         run("SET integer_division = true")  # Dremio: 7 / 2 is 3
         run("SET default_null_order = 'nulls_last'")

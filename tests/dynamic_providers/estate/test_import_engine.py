@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from adoption.importing import import_system
-from dynamic_providers import credentials, endpoints
+from dynamic_providers import credentials
 from dynamic_providers.airbyte.client import SECRET_NAME, AirbyteClient
 from tests.dynamic_providers.conftest import POSTGRES, S3
-from tests.dynamic_providers.engine import Stack, serve_all
+from tests.dynamic_providers.engine import Stack, fake_url, serve_all
 from tests.dynamic_providers.estate.test_airbyte_import import (
     BRONZE,
     NIGHTLY,
@@ -29,7 +29,7 @@ def test_the_first_up_changes_nothing(tmp_path):
     fake = Airbyte(password)
     with ExitStack() as services:
         offset = serve_all(services, {"airbyte": fake.app})
-        url = endpoints.url("airbyte", offset)
+        url = fake_url("airbyte", offset)
         client = AirbyteClient(url, password)
         services.callback(client.close)
         by_hand(client, POSTGRES, BRONZE, **NIGHTLY)

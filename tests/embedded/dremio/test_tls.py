@@ -7,10 +7,17 @@ from pathlib import Path
 import httpx
 import pyarrow.flight as flight
 import pytest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse
+from starlette.routing import Route
 
 from embedded.dremio.config import Config
 from embedded.dremio.engine import Engine
+from embedded.dremio.errors import EngineError
 from embedded.dremio.flight.serving import FlightService
+from embedded.dremio.storage.duck import Duck
+from tests.fakes.serving import serving
 from tests.services.running import wait_until
 from tests.support import tls
 from tests.support.tls import write_certificate
@@ -102,3 +109,32 @@ def test_rest_of_the_process_speaks_tls(run, files):
     tls.assert_clear_text_is_refused(port)
     process.terminate()
     assert process.wait(timeout=30) == 0
+
+
+@pytest.fixture
+def text_url(files: CertificateFiles) -> Iterator[str]:
+    """A text behind https."""
+
+    async def answer(request: Request) -> PlainTextResponse:
+        return PlainTextResponse("hello")
+
+    app = Starlette(routes=[Route("/text", answer, methods=["GET", "HEAD"])])
+    with serving(app, tls=files) as url:
+        yield f"{url}/text"
+
+
+@pytest.mark.parametrize(("signer", "trusted"), [(tls.SIGNER, True), (tls.STRANGER, False)])
+def test_stores_are_verified_by_the_authorities_of_the_environment(
+    tmp_path, monkeypatch, text_url, signer, trusted
+):
+    ca_file = tmp_path / "trusted.crt"
+    ca_file.write_text(signer.certificate)
+    monkeypatch.setenv("SSL_CERT_FILE", str(ca_file))
+    duck = Duck(tmp_path / "scratch", None, None)
+    query = f"SELECT content FROM read_text('{text_url}')"
+    if trusted:
+        assert duck.run(query) == [("hello",)]
+    else:
+        with pytest.raises(EngineError, match="certificate"):
+            duck.run(query)
+    duck.close()

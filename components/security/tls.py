@@ -1,0 +1,40 @@
+"""The certificate authority of a stack.
+
+Creates what the runtime needs to certify its services. The authority follows from the stack's
+seed, so its certificate is the same in preview and in up.
+"""
+
+from dataclasses import dataclass
+
+import pulumi
+
+from components.runtime.service import Authority, Runtime
+from components.security.credentials import Credentials
+from tls.authority import SECRET_NAME, authority
+
+
+@dataclass(frozen=True, kw_only=True)
+class CertificateAuthorityArgs:
+    credentials: Credentials
+    runtime: Runtime
+
+
+class CertificateAuthority(pulumi.ComponentResource):
+    """To be declared before the services that it certifies."""
+
+    certificate: pulumi.Output[str]  # in PEM: what clients trust
+
+    def __init__(
+        self,
+        name: str,
+        args: CertificateAuthorityArgs,
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        super().__init__("dataflow:security:CertificateAuthority", name, None, opts)
+        secret = args.credentials.secret(SECRET_NAME)
+        # What everybody may see, of a secret that nobody may.
+        self.certificate = pulumi.Output.unsecret(
+            secret.apply(lambda value: authority(value).certificate)
+        )
+        args.runtime.trust(Authority(secret=secret, certificate=self.certificate), parent=self)
+        self.register_outputs({"certificate": self.certificate})
