@@ -23,12 +23,24 @@ T = TypeVar("T")
 
 
 class ApiError(Exception):
-    """The service refused a call, or could not be reached (status 0)."""
+    """The service refused a call, or could not be reached (status 0).
 
-    def __init__(self, service: str, method: str, path: str, status: int, message: str) -> None:
+    body: the JSON of the answer, where it had any. It may hold secrets.
+    """
+
+    def __init__(
+        self,
+        service: str,
+        method: str,
+        path: str,
+        status: int,
+        message: str,
+        body: Any = None,
+    ) -> None:
         super().__init__(f"{service}: {method} {path}: {status or 'no answer'}: {message}")
         self.status = status
         self.message = message
+        self.body = body
 
 
 @dataclass(frozen=True, repr=False)
@@ -183,9 +195,9 @@ class ApiClient:
                     self.service, method, path, answer.status_code, "the answer is not JSON"
                 )
                 raise _transient(error, repeatable=method == "GET") from None
-        error = ApiError(
-            self.service, method, path, answer.status_code, self.redact(_message(answer))
-        )
+        body = _json(answer)
+        text = self.redact(_message(answer, body))
+        error = ApiError(self.service, method, path, answer.status_code, text, body)
         if answer.status_code in RETRIED:
             repeatable = method != "POST" or answer.status_code not in UNDECIDED
             raise _transient(error, _retry_after_s(answer), repeatable=repeatable)
@@ -222,11 +234,16 @@ def _retry_after_s(answer: httpx.Response) -> float:
     return float(value) if value.isdigit() else 0.0
 
 
-def _message(answer: httpx.Response) -> str:
-    """The useful text of an error body; each product puts it elsewhere."""
+def _json(answer: httpx.Response) -> Any:
     try:
-        body = answer.json()
+        return answer.json()
     except ValueError:
+        return None
+
+
+def _message(answer: httpx.Response, body: Any) -> str:
+    """The useful text of an error body; each product puts it elsewhere."""
+    if body is None:
         return answer.text[:500]
     if not isinstance(body, dict):
         return str(body)[:500]

@@ -37,12 +37,12 @@ from plugins.kind import ServiceError, compact
 from plugins.wire import Place, decode, encode, has_unknown, texts_at
 
 MESSAGE_BYTES = 400 * 1024 * 1024  # the engine's own limit for one gRPC message
-CALLS_AT_A_TIME = 16  # threads; the engine itself starts 4 calls for each core
+CALLS_AT_A_TIME = 128  # threads; the engine starts 4 calls per core, and some wait for minutes
 PARENT_POLL_S = 5.0
 REDACTED = "[secret]"
 REDACTED_LEAST = 4  # characters: shorter texts occur in ordinary words
 Answer = TypeVar("Answer")
-_Difference = tuple[str, str, str]  # path, "ADD" or "DELETE" or "UPDATE", top-level key
+Difference = tuple[str, str, str]  # path, "ADD" or "DELETE" or "UPDATE", top-level key
 
 
 class NativeHandler(Handler[Any], Protocol):
@@ -122,7 +122,7 @@ class NativeProvider(provider_pb2_grpc.ResourceProviderServicer):
     ) -> proto.DiffResponse:
         # A new address or password does not make the objects other objects: never a replace.
         old, new = decode(request.old_inputs)[0], decode(request.news)[0]
-        return _diff_response(list(_differences(old, new)), frozenset())
+        return diff_response(list(differences(old, new)), frozenset())
 
     async def Configure(  # noqa: N802
         self, request: proto.ConfigureRequest, context: grpc.aio.ServicerContext[Any, Any]
@@ -150,14 +150,14 @@ class NativeProvider(provider_pb2_grpc.ResourceProviderServicer):
     ) -> proto.CheckResponse:
         async def check(handler: NativeHandler) -> proto.CheckResponse:
             raw, secret = decode(request.news)
-            named = _with_name(handler, request, decode(request.olds)[0], raw)
+            named = self._named(handler, request, decode(request.olds)[0], raw)
             try:
                 spec = handler.normalize(named)
             except InputError as error:
                 reason = self._redact(error.reason, request)
                 failure = proto.CheckFailure(property=error.field, reason=reason)
                 return proto.CheckResponse(failures=[failure])
-            return proto.CheckResponse(inputs=encode(spec, secret | _named_secrets(handler)))
+            return proto.CheckResponse(inputs=encode(spec, secret | named_secrets(handler)))
 
         return await self._answer(request, context, check)
 
@@ -165,18 +165,16 @@ class NativeProvider(provider_pb2_grpc.ResourceProviderServicer):
         self, request: proto.DiffRequest, context: grpc.aio.ServicerContext[Any, Any]
     ) -> proto.DiffResponse:
         async def diff(handler: NativeHandler) -> proto.DiffResponse:
-            old, new = _canonical(handler, decode(request.old_inputs)[0]), decode(request.news)[0]
+            old, new = canonical(handler, decode(request.old_inputs)[0]), decode(request.news)[0]
             found = [
                 difference
-                for difference in _differences(old, new)
+                for difference in differences(old, new)
                 # What the service chose stays as it is when the program no longer speaks of it.
                 if difference[2] in new or difference[2] not in handler.COMPUTED
             ]
-            response = _diff_response(found, handler.REPLACE_ON, handler.STABLE)
+            response = diff_response(found, handler.REPLACE_ON, handler.STABLE)
             # Else create would adopt the old object under the same name, and delete it then.
-            response.deleteBeforeReplace = bool(response.replaces) and _same_name(
-                handler, old, new
-            )
+            response.deleteBeforeReplace = bool(response.replaces) and same_name(handler, old, new)
             return response
 
         return await self._answer(request, context, diff)
@@ -188,10 +186,10 @@ class NativeProvider(provider_pb2_grpc.ResourceProviderServicer):
             spec, secret = decode(request.properties)
             if request.preview:
                 outputs = dict.fromkeys(handler.COMPUTED, UNKNOWN) | spec
-                marked = secret | _named_secrets(handler)
+                marked = secret | named_secrets(handler)
                 return proto.CreateResponse(properties=encode(outputs, marked))
             live = await self._call(handler.create, spec)
-            outputs, marked = _outputs(handler, live, spec, secret)
+            outputs, marked = outputs_of(handler, live, spec, secret)
             return proto.CreateResponse(id=live.id, properties=encode(outputs, marked))
 
         return await self._answer(request, context, create)
@@ -202,12 +200,12 @@ class NativeProvider(provider_pb2_grpc.ResourceProviderServicer):
         async def read(handler: NativeHandler) -> proto.ReadResponse:
             known, secret = decode(request.inputs)
             state, state_secret = decode(request.properties)
-            known = _canonical(handler, known) if known else {}
+            known = canonical(handler, known) if known else {}
             live: Live | None = await self._call(handler.read, request.id, known)
             if live is None:
                 return proto.ReadResponse()  # an empty id: the object is gone
             kept = _with_kept_secrets(handler, live, state)
-            outputs, marked = _outputs(handler, kept, known, secret | state_secret)
+            outputs, marked = outputs_of(handler, kept, known, secret | state_secret)
             return proto.ReadResponse(
                 id=live.id,
                 properties=encode(outputs, marked),
@@ -225,12 +223,12 @@ class NativeProvider(provider_pb2_grpc.ResourceProviderServicer):
             if request.preview:
                 stable = {k: v for k, v in state.items() if k in handler.STABLE}
                 outputs = dict.fromkeys(handler.COMPUTED, UNKNOWN) | stable | spec
-                marked = secret | _named_secrets(handler)
+                marked = secret | named_secrets(handler)
                 return proto.UpdateResponse(properties=encode(outputs, marked))
-            old = _canonical(handler, decode(request.old_inputs)[0])
+            old = canonical(handler, decode(request.old_inputs)[0])
             live = await self._call(handler.update, request.id, old, spec)
             kept = _with_kept_secrets(handler, live, state)
-            outputs, marked = _outputs(handler, kept, spec, secret)
+            outputs, marked = outputs_of(handler, kept, spec, secret)
             return proto.UpdateResponse(properties=encode(outputs, marked))
 
         return await self._answer(request, context, update)
@@ -239,7 +237,7 @@ class NativeProvider(provider_pb2_grpc.ResourceProviderServicer):
         self, request: proto.DeleteRequest, context: grpc.aio.ServicerContext[Any, Any]
     ) -> empty_pb2.Empty:
         async def delete(handler: NativeHandler) -> empty_pb2.Empty:
-            known = _canonical(handler, decode(request.old_inputs)[0])
+            known = canonical(handler, decode(request.old_inputs)[0])
             await self._call(handler.delete, request.id, known)
             return empty_pb2.Empty()
 
@@ -288,9 +286,20 @@ class NativeProvider(provider_pb2_grpc.ResourceProviderServicer):
         await context.abort(grpc.StatusCode.FAILED_PRECONDITION, self._redact(text, request))
         raise AssertionError("abort returned")
 
+    def stop(self) -> None:
+        """Ends what waits for long: the process ends only when its threads have."""
+
+    def _find(self, token: str) -> NativeHandler | None:
+        return self._plugin.handlers.get(token)
+
+    def _named(
+        self, handler: NativeHandler, request: proto.CheckRequest, old: Props, raw: Props
+    ) -> Props:
+        return _with_name(handler, request, old, raw)
+
     def _handler(self, request: Any) -> NativeHandler:
         token = _token(request.urn)
-        if handler := self._plugin.handlers.get(token):
+        if handler := self._find(token):
             return handler
         reason = self._plugin.absent.get(token, "")
         raise ServiceError(
@@ -303,12 +312,12 @@ class NativeProvider(provider_pb2_grpc.ResourceProviderServicer):
 
     def _redact(self, text: str, request: Any) -> str:
         secrets = set(self._setting_secrets)
-        handler = self._plugin.handlers.get(_token(request.urn))
+        handler = self._find(_token(request.urn))
         for part in ("news", "olds", "properties", "inputs", "old_inputs"):
             struct = getattr(request, part, None)
             if struct is not None:
                 values, places = decode(struct)
-                named = _named_secrets(handler) if handler else frozenset()
+                named = named_secrets(handler) if handler else frozenset()
                 secrets |= texts_at(values, places | named)
         for secret in sorted(secrets, key=len, reverse=True):
             if len(secret) >= REDACTED_LEAST:
@@ -321,7 +330,7 @@ def _token(urn: str) -> str:
     return urn.split("::")[2].rsplit("$", 1)[-1]
 
 
-def _named_secrets(handler: NativeHandler) -> frozenset[Place]:
+def named_secrets(handler: NativeHandler) -> frozenset[Place]:
     return frozenset(tuple(name.split(".")) for name in handler.SECRETS)
 
 
@@ -341,7 +350,7 @@ def _with_name(
     return raw | {handler.NAME: start + hashlib.sha256(request.randomSeed).hexdigest()[:7]}
 
 
-def _canonical(handler: NativeHandler, recorded: Props) -> Props:
+def canonical(handler: NativeHandler, recorded: Props) -> Props:
     """Inputs of the state as today's normalize gives them: an older version, or the official
     plugin, may have written another form of the same."""
     try:
@@ -350,19 +359,19 @@ def _canonical(handler: NativeHandler, recorded: Props) -> Props:
         return recorded
 
 
-def _same_name(handler: NativeHandler, old: Props, new: Props) -> bool:
+def same_name(handler: NativeHandler, old: Props, new: Props) -> bool:
     try:
         return handler.natural_key(old) == handler.natural_key(new)
     except KeyError:  # of a state that normalize refuses
         return True
 
 
-def _outputs(
+def outputs_of(
     handler: NativeHandler, live: Live, known: Props, secret: frozenset[Place]
 ) -> tuple[Props, frozenset[Place]]:
     """Outputs and the places to mark: secrets by name, by arrival, and by what they hold."""
-    values = live.outputs | live.inputs
-    marked = secret | _named_secrets(handler)
+    values = merged(live.outputs, live.inputs)
+    marked = secret | named_secrets(handler)
     hidden = texts_at(known, marked) | texts_at(values, marked)
     derived = {
         (key,)
@@ -370,6 +379,15 @@ def _outputs(
         if any(text in compact(value) for text in hidden)
     }
     return values, marked | derived
+
+
+def merged(old: Mapping[str, Any], new: Mapping[str, Any]) -> Props:
+    """`new` over `old`, object by object: of a list it is the new one that counts."""
+    found = dict(old)
+    for key, value in new.items():
+        both = isinstance(value, Mapping) and isinstance(found.get(key), Mapping)
+        found[key] = merged(found[key], value) if both else value
+    return found
 
 
 def _with_kept_secrets(handler: NativeHandler, live: Live, state: Props) -> Live:
@@ -382,7 +400,7 @@ def _with_kept_secrets(handler: NativeHandler, live: Live, state: Props) -> Live
     return Live(id=live.id, inputs=live.inputs, outputs=live.outputs | kept)
 
 
-def _differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[_Difference]:
+def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Difference]:
     for key in sorted(old.keys() | new.keys()):
         for path, kind in _compare(_step(key), old.get(key), new.get(key)):
             yield path.lstrip("."), kind, key
@@ -405,8 +423,8 @@ def _step(key: str) -> str:
     return f".{key}" if re.fullmatch(r"[A-Za-z_$][\w$]*", key) else f"[{json.dumps(key)}]"
 
 
-def _diff_response(
-    found: list[_Difference], replace_on: frozenset[str], stable: Iterable[str] = ()
+def diff_response(
+    found: list[Difference], replace_on: frozenset[str], stable: Iterable[str] = ()
 ) -> proto.DiffResponse:
     replaces = sorted({key for _, _, key in found if key in replace_on})
     detailed = {
@@ -426,15 +444,15 @@ def _diff_response(
     )
 
 
-def serve(plugin: Plugin) -> None:
+def serve(plugin: Plugin, provider: type[NativeProvider] = NativeProvider) -> None:
     """Serves until the engine ends. The first line on stdout is the port."""
     parser = argparse.ArgumentParser(prog=f"python -m plugins.{plugin.name}")
     parser.add_argument("engine", help="address of the Pulumi engine")
     parser.parse_known_args()  # the engine may add flags for logging and tracing
-    asyncio.run(_serve(plugin))
+    asyncio.run(_serve(provider(plugin)))
 
 
-async def _serve(plugin: Plugin) -> None:
+async def _serve(provider: NativeProvider) -> None:
     loop = asyncio.get_running_loop()
     loop.set_default_executor(ThreadPoolExecutor(CALLS_AT_A_TIME))
     # The engine runs plugins in process groups of their own, so Ctrl-C does not reach them. It
@@ -444,7 +462,7 @@ async def _serve(plugin: Plugin) -> None:
         loop.add_signal_handler(number, told_to_end.set)
     size = [("grpc.max_receive_message_length", MESSAGE_BYTES)]
     server = grpc.aio.server(options=size)
-    provider_pb2_grpc.add_ResourceProviderServicer_to_server(NativeProvider(plugin), server)
+    provider_pb2_grpc.add_ResourceProviderServicer_to_server(provider, server)
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
     sys.stdout.write(f"{port}\n")
@@ -453,4 +471,5 @@ async def _serve(plugin: Plugin) -> None:
     while os.getppid() == parent and not told_to_end.is_set():  # a killed engine sends no word
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(told_to_end.wait(), PARENT_POLL_S)
+    provider.stop()
     await server.stop(grace=None)

@@ -12,7 +12,7 @@ from tests.plugins.conftest import PLUGINS
 from tools.paths import Paths, engine_environment
 
 ROOT = Path(__file__).resolve().parents[2]
-CLI_TIMEOUT_S = 180
+CLI_TIMEOUT_S = 600
 
 
 class Stack:

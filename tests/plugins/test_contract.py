@@ -4,15 +4,17 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from plugins.provider import _differences
+from plugins.provider import differences
 from tests.plugins.conftest import PLUGINS
-from tests.plugins.contract import CASES
+from tests.plugins.contract import CASES as SERVICE_CASES
+from tests.plugins.kubernetes_cases import KUBERNETES_CASES
 
+CASES = SERVICE_CASES | KUBERNETES_CASES
 HANDLERS = {token: h for plugin in PLUGINS.values() for token, h in plugin.handlers.items()}
 
 
 def paths(old, new):
-    return {path for path, _, _ in _differences(old, new)}
+    return {path for path, _, _ in differences(old, new)}
 
 
 def test_every_handler_has_a_case():

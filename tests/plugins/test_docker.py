@@ -12,7 +12,7 @@ from plugins.docker.container_inputs import normalize
 from plugins.docker.duration import duration, nanoseconds
 from plugins.docker.plugin import PLUGIN
 from plugins.kind import ServiceError
-from plugins.provider import _differences
+from plugins.provider import differences
 from tests.docker_fixtures import BUSYBOX, busybox_files
 from tests.docker_registry import running_registry
 
@@ -42,7 +42,7 @@ def create(client, **inputs):
 
 def drift(client, live, spec):
     found = CONTAINER.read(client, live.id, spec)
-    return {path for path, _, _ in _differences(spec, found.inputs)}
+    return {path for path, _, _ in differences(spec, found.inputs)}
 
 
 def printed(client, *command, **inputs):
@@ -152,7 +152,7 @@ def test_an_image_that_was_built_anew_shows(engine, client):
 def test_a_limit_is_raised_in_place_and_never_silently_kept(client):
     live, spec = create(client, memory=64, cpus=0.5)
     more = CONTAINER.normalize(spec | {"memory": 512, "cpus": "1"})
-    assert not {key for _, _, key in _differences(spec, more)} & CONTAINER.REPLACE_ON
+    assert not {key for _, _, key in differences(spec, more)} & CONTAINER.REPLACE_ON
     CONTAINER.update(client, live.id, spec, more)
     assert drift(client, live, more) == set()
     lifted = {key: value for key, value in more.items() if key != "memory"}

@@ -78,7 +78,8 @@ def test_the_version_is_the_one_that_the_sdk_asks_for(plugin):
 
 def test_unknown_and_wrong_settings_do_not_hinder_a_preview(plugin):
     name, stub = plugin
-    answer = configure(stub, {"minioServer": UNKNOWN, "host": UNKNOWN, "elasticsearch": UNKNOWN})
+    settings = ("minioServer", "host", "elasticsearch", "kubeconfig")
+    answer = configure(stub, dict.fromkeys(settings, UNKNOWN))
     assert answer.acceptSecrets and answer.supportsPreview and not answer.acceptOutputs
     token = sorted(PLUGINS[name].handlers)[0]
     with pytest.raises(grpc.RpcError, match="not known yet"):
@@ -92,8 +93,15 @@ def test_a_missing_setting_is_a_failure_of_that_setting(plugin):
         news = encode({"elasticsearch": '{"username": "u"}'})
     if name == "docker":  # of which nothing must be set
         news = encode({"host": "tcp://"})
+    if name == "kubernetes":  # without settings it takes the kubeconfig of the machine
+        news = encode({"kubeconfig": "/not/there"})
     answer = stub.CheckConfig(proto.CheckRequest(urn="urn:pulumi:s::p::x::y", news=news))
-    field = {"minio": "minioServer", "postgresql": "host", "docker": "host"}
+    field = {
+        "minio": "minioServer",
+        "postgresql": "host",
+        "docker": "host",
+        "kubernetes": "kubeconfig",
+    }
     assert [f.property for f in answer.failures] == [field.get(name, "elasticsearch.endpoints")]
 
 

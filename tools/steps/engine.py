@@ -37,7 +37,7 @@ MINIO_PROGRAMS = ("minio", "mc")
 # published as source only, so there is no vendor's download to prefer.
 MINIO_OLDEST = "2025-10-15"
 # Those that plugins/ has a stand-in for.
-PROVIDERS = ("minio", "postgresql", "elasticstack", "docker")
+PROVIDERS = ("minio", "postgresql", "elasticstack", "docker", "kubernetes")
 PLUGIN_TIMEOUT_S = 300.0
 SDK_MODULE = "github.com/pulumi/pulumi/sdk/v3"
 
