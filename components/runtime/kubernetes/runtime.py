@@ -203,7 +203,8 @@ class KubernetesRuntime(Containers, pulumi.ComponentResource):
         namespace = k8s.core.v1.Namespace(
             f"{self._name}-namespace-{layer}",
             metadata={"name": named, "labels": pods.namespace_labels(self._settings.stack)},
-            opts=child_of(self),
+            # With a namespace everything in it goes, volumes among it.
+            opts=child_of(self, keep=self._keep_data),
         )
 
         def inside(part: str) -> dict[str, Any]:
@@ -376,6 +377,9 @@ class KubernetesRuntime(Containers, pulumi.ComponentResource):
         metadata = self._metadata(name, of=service.name)
         if headless:  # else its pods would be found, and asked for metrics, twice
             metadata["labels"] = {"dataflow/stack": self._settings.stack}
+        # Its pods are waited for where they are declared. An address that waits for them as well
+        # would take the engine's turn from them, and give up before a first start is over.
+        metadata["annotations"] = {"pulumi.com/skipAwait": "true"}
         k8s.core.v1.Service(
             f"{name}-address",
             metadata=metadata,
