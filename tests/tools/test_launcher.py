@@ -6,7 +6,6 @@ import os
 import shutil
 import subprocess
 import sys
-import time
 import zipfile
 from pathlib import Path
 
@@ -44,6 +43,9 @@ def project(tmp_path: Path) -> Path:
     shutil.copy(ROOT / "bin/dataflow", root / "bin/dataflow")
     (root / "tools/cli.py").write_text(CLI)
     (root / "tools/venvs/dataflow.lock").write_text(wheel(tmp_path, "1.0") + "\n")
+    # Where the launcher puts its own, on a machine that has none on PATH.
+    (root / ".dataflow/uv/bin").mkdir(parents=True)
+    (root / ".dataflow/uv/bin/uv").symlink_to(ROOT / ".venv/bin/uv")
     for folder in (root, *root.parents):
         if folder.owner() == Path(tmp_path).owner() and folder != Path("/"):
             folder.chmod(folder.stat().st_mode | 0o001)  # pytest makes its folders private
@@ -67,13 +69,10 @@ def test_the_first_run_installs_and_the_next_goes_straight_to_the_command(projec
     assert first.stdout == f"{project} ['up', 'a b', '--x'] 1.0\n"
     assert "installing Python packages" in first.stderr
 
-    # The launcher's own time: with a command that does nothing in place of Python.
-    (project / ".venv/bin/python").unlink()
-    (project / ".venv/bin/python").symlink_to("/bin/true")
-    began = time.perf_counter()
-    again = min(run(project, "up").stderr for _ in range(5))
-    assert again == ""
-    assert (time.perf_counter() - began) / 5 < 0.1  # measured 5 ms; other work runs beside tests
+    # Now it needs nothing but the environment that is there.
+    (project / ".dataflow/uv/bin/uv").unlink()
+    again = run(project, "up")
+    assert (again.stdout, again.stderr) == (f"{project} ['up'] 1.0\n", "")
 
 
 def test_a_changed_lock_is_installed(project, tmp_path):
