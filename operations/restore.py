@@ -38,6 +38,7 @@ STORES = (
     "pulumi:pulumi:Stack",
     "dataflow:index:Platform::",
     "dataflow:runtime:ProcessRuntime",
+    "dataflow:security:CertificateAuthority",
     "dataflow:storage:",
     "dataflow:ingestion:Shop",
 )

@@ -214,7 +214,6 @@ RULES = (
         fix="serve it over TLS",
         severity=Severity.HIGH,
         stack=each_of(STACK, COMPONENTS, check=_encrypted),
-        local_gap="services of one machine listen on loopback without TLS",
     ),
     Rule(
         id="X02",

@@ -105,7 +105,6 @@ RULES = (
         severity=Severity.HIGH,
         types=(SOURCE, *CONFIGURED),
         check=_encrypted,
-        local_gap="services of one machine listen on loopback without TLS",
     ),
     Rule(
         id="R02",

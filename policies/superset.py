@@ -171,7 +171,6 @@ RULES = (
         severity=Severity.HIGH,
         types=CONFIGURED,
         check=each(_modules, _cookies),
-        local_gap="services of one machine listen on loopback without TLS",
     ),
     Rule(
         id="U03",
