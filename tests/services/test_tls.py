@@ -48,7 +48,12 @@ def test_minio(paths, make_place):
     env = minio.environment(root_user="root", root_password_file=password_file)
     url = f"https://127.0.0.1:{port}/minio/health/ready"
     verify = tls.trusting(tls.SIGNER)
-    with place.running(command, lambda: httpx.get(url, verify=verify).is_success, env) as process:
+    console_url = f"https://127.0.0.1:{console}"
+
+    def ready() -> bool:  # the console opens its port after the API has answered
+        return all(httpx.get(one, verify=verify).is_success for one in (url, console_url))
+
+    with place.running(command, ready, env) as process:
         tls.assert_clear_text_is_refused(console)
         tls.assert_old_versions_are_refused(console)
         tls.served(console)
