@@ -17,7 +17,8 @@ NAME = re.compile(r"[a-z][a-z0-9-]{0,39}")
 # The name of a port tells its protocol, as in Kubernetes; all others speak HTTP.
 SCHEMES: Mapping[str, str] = {"flight": "grpc", "sql": "postgresql", "transport": "tcp"}
 HTTP = "http"
-TLS_SCHEMES: Mapping[str, str] = {"http": "https", "grpc": "grpc+tls"}  # others keep their name
+# Others keep their name.
+TLS_SCHEMES: Mapping[str, str] = {"http": "https", "grpc": "grpc+tls", "tcp": "tls"}
 
 PROJECT = "dataflow"  # the program whose modules are this project's
 

@@ -12,6 +12,7 @@ from pyarrow import flight
 from dynamic_providers.credentials import derive
 from dynamic_providers.endpoints import HOST, PORTS, port
 from tools.paths import engine_environment
+from tools.policing import pack_arguments
 from tools.stack import Stack
 
 ORDERS = 2000  # in the sample source database
@@ -39,7 +40,8 @@ class Deployed:
         return done.stdout
 
     def up(self) -> None:
-        self.pulumi("up", "--yes", "--skip-preview")
+        """As `bin/dataflow up` does it: a broken mandatory policy fails it."""
+        self.pulumi("up", "--yes", "--skip-preview", *pack_arguments(self.stack))
 
     def changes(self) -> dict[str, list[str]]:
         """dict name of a resource that a preview would change -> its changed properties."""
