@@ -62,7 +62,8 @@ def _hba(resource: Resource) -> Iterator[Node]:
     """Lines of pg_hba.conf, split into words, each with its path."""
     if resource.type == CLUSTER:
         for item in resource.props["spec.postgresql.pg_hba"]:
-            yield Node(item.text.split(), item.path)
+            if words := item.text.split():
+                yield Node(words, item.path)
         return
     for file in files_named(HBA)(resource):
         for number, line in enumerate(file.text.text.splitlines(), 1):

@@ -3,7 +3,7 @@
 from datetime import date
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from policies.catalog import RULES
@@ -129,6 +129,7 @@ PROD = configured(Environment.PROD, {}, TODAY)
 
 @settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(place=st.sampled_from(PLACES), value=VALUES)
+@example(place=("cnpg", ("spec", "postgresql", "pg_hba")), value=[None])
 def test_no_state_makes_a_rule_fail(place, value):
     """Whatever stands in any one place of the golden stack."""
     key, path = place
