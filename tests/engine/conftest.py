@@ -9,9 +9,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.support.deployed import ORDERS, Deployed, free_offset
+from tests.support.deployed import Deployed, small_stack
 from tools.paths import Paths
-from tools.stack import Stack
 
 
 @pytest.fixture(scope="session")
@@ -19,17 +18,8 @@ def deployed() -> Iterator[Deployed]:
     paths = Paths.find()
     if not (paths.bin / "pulumi").exists():
         pytest.skip("the engine is not installed: run bin/dataflow bootstrap")
-    stack = Stack(name=f"test-{os.getpid()}", paths=paths)
-    offset = free_offset()
-    try:
+    with small_stack(f"test-{os.getpid()}") as stack:
         stack.create()
-        stack.answer("config", "set", "portOffset", str(offset))
-        stack.answer("config", "set", "shopOrders", str(ORDERS))
-        deployed = Deployed(stack, offset)
+        deployed = Deployed(stack)
         deployed.up()
         yield deployed
-    finally:
-        if stack.exists:
-            stack.pulumi("destroy", "--yes", "--skip-preview")
-            stack.answer("stack", "rm", "--yes", "--force")
-        stack.config_file.unlink(missing_ok=True)

@@ -79,7 +79,6 @@ def test_what_was_changed_by_hand_is_drift(deployed, monkeypatch):
     assert client.by_path(["scratch"]) is None
 
     text = reviewing.drifted(stack)
-    open("/tmp/review-drift.json", "w").write(text)
     found = reviewed(text)
     assert found.counts == {"update": 1, "delete": 1}
     report = written(found, format_="github", title="Drift of stack test")

@@ -2,46 +2,105 @@
 
 import json
 import random
+import signal
 import socket
 import subprocess
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 
 import urllib3
+import yaml
 from minio import Minio
 from pyarrow import flight
 
 from dynamic_providers.credentials import derive
 from dynamic_providers.endpoints import HOST, PORTS, port
-from tools.paths import engine_environment
+from tools.paths import Paths, engine_environment
 from tools.policing import pack_arguments
 from tools.stack import Stack
 
 ORDERS = 2000  # in the sample source database
 
 
+@contextmanager
+def small_stack(name: str) -> Iterator[Stack]:
+    """The settings of a small stack, on ports of its own. It is taken away, and what it runs, when
+    the block ends, also by Ctrl-C."""
+    stack = Stack(name=name, paths=Paths.find())
+    config = {"dataflow:portOffset": free_offset(), "dataflow:shopOrders": ORDERS}
+    try:
+        stack.config_file.write_text(yaml.safe_dump({"config": config}))
+        yield stack
+    finally:
+        if stack.exists:
+            stack.pulumi("cancel", "--yes")  # the lock of an engine that was killed
+            stack.pulumi("destroy", "--yes", "--skip-preview")
+            stack.answer("stack", "rm", "--yes", "--force")
+        stack.config_file.unlink(missing_ok=True)
+
+
+def interruptible(
+    command: Sequence[str], *, cwd: Path, env: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """What a command prints. An exception meanwhile, such as Ctrl-C or a test's timeout, is its
+    SIGINT, and it has the time to end by itself: killed, the engine leaves its stack locked and
+    forgets what it has made."""
+    with subprocess.Popen(
+        command,
+        cwd=cwd,
+        env=env,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        # Else a terminal's Ctrl-C reaches it too, and a second SIGINT makes it stop at once.
+        start_new_session=True,
+    ) as process:
+        try:
+            printed, errors = process.communicate()
+        except BaseException:
+            process.send_signal(signal.SIGINT)
+            process.communicate()
+            raise
+    return subprocess.CompletedProcess(command, process.returncode, printed, errors)
+
+
 class Deployed:
     """A deployed stack and how tests talk to it."""
 
-    def __init__(self, stack: Stack, offset: int) -> None:
+    def __init__(self, stack: Stack) -> None:
         self.stack = stack
-        self.offset = offset
+        self.offset = stack.settings().port_offset
         self.seed = stack.answer("config", "get", "dataflow:seed").strip()
         self.output = ""  # everything that pulumi printed
 
     def pulumi(self, *arguments: str, expect: int = 0) -> str:
-        done = subprocess.run(
-            [self.stack.paths.bin / "pulumi", *arguments, "--stack", self.stack.name],
-            cwd=self.stack.paths.root,
+        return self._run(
+            [str(self.stack.paths.bin / "pulumi"), *arguments, "--stack", self.stack.name],
+            expect,
             env=engine_environment(self.stack.paths),
-            capture_output=True,
-            text=True,
-        )
-        self.output += done.stdout + done.stderr
-        assert done.returncode == expect, f"pulumi {arguments}:\n{done.stdout}\n{done.stderr}"
-        return done.stdout
+        ).stdout
 
     def up(self) -> None:
         """As `bin/dataflow up` does it: a broken mandatory policy fails it."""
         self.pulumi("up", "--yes", "--skip-preview", *pack_arguments(self.stack))
+
+    def dataflow(self, *arguments: object, status: int = 0) -> str:
+        """What a command on the stack prints, on one line: a terminal's width breaks others."""
+        command = ["bin/dataflow", *map(str, arguments)]
+        if "--from" not in arguments:
+            command += ["--stack", self.stack.name]
+        done = self._run(command, status)
+        return " ".join((done.stdout + done.stderr).split())
+
+    def _run(
+        self, command: Sequence[str], expect: int, env: Mapping[str, str] | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        done = interruptible(command, cwd=self.stack.paths.root, env=env)
+        self.output += done.stdout + done.stderr
+        assert done.returncode == expect, f"{command}:\n{done.stdout}\n{done.stderr}"
+        return done
 
     def changes(self) -> dict[str, list[str]]:
         """dict name of a resource that a preview would change -> its changed properties."""

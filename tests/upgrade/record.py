@@ -5,27 +5,18 @@ release in pyproject.toml, and takes it down. Once per release, before it is pub
 import sys
 import tomllib
 
-from tests.support.deployed import ORDERS, free_offset
+from tests.support.deployed import small_stack
 from tests.upgrade.states import NAME, write
-from tools.paths import ROOT, Paths
-from tools.stack import Stack
+from tools.paths import ROOT
 
 
 def main() -> int:
     release = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
-    stack = Stack(name=NAME, paths=Paths.find())
-    try:
+    with small_stack(NAME) as stack:
         stack.create()
-        stack.answer("config", "set", "portOffset", str(free_offset()))
-        stack.answer("config", "set", "shopOrders", str(ORDERS))
         if stack.pulumi("up", "--yes", "--skip-preview"):
             return 1
         print(write(release, stack))
-    finally:
-        if stack.exists:
-            stack.pulumi("destroy", "--yes", "--skip-preview")
-            stack.answer("stack", "rm", "--yes", "--force")
-        stack.config_file.unlink(missing_ok=True)
     return 0
 
 
