@@ -4,7 +4,7 @@ import pulumi
 
 from components.platform import Platform
 from components.runtime import runtime_for
-from settings import SettingsError, parse
+from settings import OTHER_SEEDS, SettingsError, parse
 
 config = pulumi.Config()
 try:
@@ -13,8 +13,14 @@ try:
     runtime = runtime_for(settings)
 except SettingsError as fault:
     raise pulumi.RunError(str(fault)) from None
+other_seeds = [config.get_secret(key) for key in OTHER_SEEDS]
 platform = Platform(
-    "platform", settings=settings, flow=flow, runtime=runtime, seed=config.require_secret("seed")
+    "platform",
+    settings=settings,
+    flow=flow,
+    runtime=runtime,
+    seed=config.require_secret("seed"),
+    other_seeds=[seed for seed in other_seeds if seed is not None],
 )
 
 for name, value in platform.outputs.items():

@@ -114,7 +114,8 @@ _PARSERS: Mapping[str, tuple[str, Callable[[Any], Any]]] = {
     "apiServer": ("api_server", _network),
     "storageClass": ("storage_class", str),
 }
-_SECRET_KEYS = ("seed",)
+OTHER_SEEDS = ("nextSeed", "formerSeed")  # set while credentials are replaced
+_SECRET_KEYS = ("seed", *OTHER_SEEDS)
 
 
 def parse(stack: str, config: Mapping[str, str]) -> Settings:

@@ -13,7 +13,7 @@ from components.sizing import Size
 @dataclass(frozen=True, kw_only=True)
 class Context:
     """runtime: runs services and jobs. sizes: service -> how large it is.
-    authority: the certificate (PEM) of what certifies the services.
+    authority: what clients trust, in PEM: the certificate of what certifies the services.
     keep_data: destroy leaves databases, buckets and indices on disk."""
 
     runtime: Runtime

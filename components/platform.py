@@ -1,6 +1,6 @@
 """The whole platform, layer by layer, in the direction of the data."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pulumi
@@ -48,7 +48,11 @@ ACCESS = (
 
 
 class Platform(pulumi.ComponentResource):
-    """Everything of one stack. outputs: name -> address, for `pulumi stack output`."""
+    """Everything of one stack.
+
+    other_seeds: whose authorities are trusted too, while credentials are replaced.
+    outputs: name -> address, for `pulumi stack output`.
+    """
 
     outputs: Mapping[str, Any]
 
@@ -60,11 +64,12 @@ class Platform(pulumi.ComponentResource):
         flow: DataFlow,
         runtime: Runtime,
         seed: pulumi.Output[str],
+        other_seeds: Sequence[pulumi.Output[str]] = (),
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__("dataflow:index:Platform", name, None, opts)
         inside = child_of(self)
-        credentials = Credentials(seed)
+        credentials = Credentials(seed, other_seeds)
         authority = CertificateAuthority(
             "certificates",
             CertificateAuthorityArgs(
@@ -76,7 +81,7 @@ class Platform(pulumi.ComponentResource):
         context = Context(
             runtime=runtime,
             credentials=credentials,
-            authority=authority.certificate,
+            authority=authority.trusted,
             keep_data=settings.keep_data,
             sizes=PROFILES[settings.profile],
         )

@@ -11,6 +11,9 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 SEED_KEY = "dataflow:seed"
+# While credentials are replaced (operations/rotation.py): the seed that comes, then the one that
+# was. Their authorities are trusted too, and nothing else follows from them.
+NEXT_SEED_KEY, FORMER_SEED_KEY = "dataflow:nextSeed", "dataflow:formerSeed"
 LENGTH_BYTES = 30  # 240 bits: 48 letters and digits, longer than the 42 that Superset asks for
 
 

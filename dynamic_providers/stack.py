@@ -40,14 +40,19 @@ class Stack:
     @property
     def authority(self) -> Authority:
         """What signs the certificates of the stack's services. Raises ConfigError."""
-        return authority(self.credential(SECRET_NAME))
+        others = (
+            credentials.derive(str(seed), SECRET_NAME)
+            for key in (credentials.NEXT_SEED_KEY, credentials.FORMER_SEED_KEY)
+            if (seed := self.config.get(key))
+        )
+        return authority(self.credential(SECRET_NAME), *others)
 
     def trust(self, service: str) -> ssl.SSLContext | bool:
         """How calls to a service are verified: by the stack's own authority, or for one that is
         reached elsewhere as this machine verifies the rest of the world."""
         if self.config.get(f"{service}:url") or self.config.get(DOMAIN_KEY):
             return True
-        return ssl.create_default_context(cadata=self.authority.certificate)
+        return ssl.create_default_context(cadata=self.authority.trusted)
 
     @property
     def port_offset(self) -> int:

@@ -21,6 +21,7 @@ from operations import clients, lake
 from operations.archive import BackupError
 from operations.backup import quiet
 from operations.restore import STORES, deploy
+from tools.report import pipeline_config
 from tools.stack import Stack
 
 # What the state of a connection can be put into, before its first sync.
@@ -67,11 +68,17 @@ class Migrated:
     users: int
 
 
-def migrate(source: Stack, target: Stack, say: Say) -> Migrated:
-    """Raises MigrationError, StackError. May be run again: what is there already stays."""
+def check(source: Stack, target: Stack) -> None:
+    """Raises MigrationError, StackError for stacks that do not fit."""
     if source.name == target.name:
         raise MigrationError(f"stack {source.name!r}: expected another one to migrate to")
     source.require()
+    pipeline_config(source)  # of one that is deployed
+
+
+def migrate(source: Stack, target: Stack, say: Say) -> Migrated:
+    """Raises MigrationError, StackError. May be run again: what is there already stays."""
+    check(source, target)
     target.create()
     with quiet(source, f"migration to {target.name}"):
         deploy(target, *STORES, *CONNECTIONS)

@@ -54,18 +54,24 @@ class Restored:
     rto_s: float
 
 
-def restore(stack: Stack, folder: Path, say: Say) -> Restored:
+def manifest_of(stack: Stack, folder: Path) -> Manifest:
+    """Of a backup that is the stack's, and complete. Raises BackupError."""
+    manifest = read_manifest(folder)
+    if manifest.stack != stack.name:
+        raise BackupError(
+            f"{folder}: is of stack {manifest.stack!r}, not {stack.name!r}: give "
+            f"--stack {manifest.stack}"
+        )
+    require_processes(stack)
+    return manifest
+
+
+def restore(stack: Stack, folder: Path, manifest: Manifest, say: Say) -> Restored:
     """Raises BackupError, StackError. Nothing is changed before the backup has been verified.
 
     May be run again after an interruption: a mark tells which backup was under way.
     """
     started, began = time.monotonic(), datetime.now(UTC)
-    manifest = read_manifest(folder)
-    if manifest.stack != stack.name:
-        raise BackupError(
-            f"{folder}: is of stack {manifest.stack!r}, not {stack.name!r}: give --stack"
-        )
-    require_processes(stack)
     mark = stack.paths.stack_dir(f".{stack.name}.restoring")
     done = mark.read_text() if mark.exists() else ""
     if not done.startswith(manifest.salt):

@@ -51,15 +51,21 @@ class Issued:
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class Authority:
-    """What signs the certificates of one stack."""
+    """What signs the certificates of one stack. _others: certificates in PEM."""
 
     _key: ec.EllipticCurvePrivateKey
     _certificate: x509.Certificate
+    _others: tuple[str, ...] = ()
 
     @property
     def certificate(self) -> str:
-        """PEM: what clients trust."""
+        """PEM."""
         return self._certificate.public_bytes(serialization.Encoding.PEM).decode()
+
+    @property
+    def trusted(self) -> str:
+        """PEM: what clients trust, the same whichever of the authorities signs."""
+        return "".join(sorted({self.certificate, *self._others}))
 
     @property
     def key(self) -> str:
@@ -97,8 +103,11 @@ class Authority:
         return True
 
 
-def authority(secret: str) -> Authority:
-    """The authority of that secret: the credential SECRET_NAME of a stack."""
+def authority(secret: str, *others: str) -> Authority:
+    """The authority of that secret: the credential SECRET_NAME of a stack.
+
+    others: secrets of authorities that clients trust too, while one takes the place of another.
+    """
     key = ec.derive_private_key(
         int.from_bytes(_derived(secret, b"key", KEY_MATERIAL_BYTES)) % (ORDER - 1) + 1, CURVE
     )
@@ -124,7 +133,8 @@ def authority(secret: str) -> Authority:
         )
         .sign(key, SHA256(), ecdsa_deterministic=True)
     )
-    return Authority(_key=key, _certificate=certificate)
+    trusted_too = tuple(authority(other).certificate for other in others)
+    return Authority(_key=key, _certificate=certificate, _others=trusted_too)
 
 
 def load(certificate: str) -> x509.Certificate:

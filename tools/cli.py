@@ -238,11 +238,15 @@ def restore(
     folder: Annotated[Path, typer.Argument(help="Of a backup.")], stack: StackName = "local"
 ) -> None:
     """Bring a stack that does not run back from a backup, then go on with it."""
+    from operations.restore import manifest_of
     from operations.restore import restore as bring_back
 
+    target, place = _stack(stack), folder.absolute()
+    with _clear_errors():
+        manifest = manifest_of(target, place)  # a wrong one, before minutes of work
     _bootstrap()
     with _clear_errors():
-        done = bring_back(_stack(stack), folder.absolute(), console.print)
+        done = bring_back(target, place, manifest, console.print)
         console.print(
             f"RPO {done.rpo_s:.0f} s (age of the data), RTO {done.rto_s:.0f} s (restore)"
         )
@@ -254,15 +258,29 @@ def migrate(
     target: Annotated[str, typer.Option("--to", help="A stack that is not deployed yet.")],
 ) -> None:
     """Deploy a stack that goes on where another one is: nothing is synced twice."""
+    from operations.migrate import check
     from operations.migrate import migrate as carry_over
 
+    old, new = _stack(source), _stack(target)
+    with _clear_errors():
+        check(old, new)
     _bootstrap()
     with _clear_errors():
-        done = carry_over(_stack(source), _stack(target), console.print)
+        done = carry_over(old, new, console.print)
         console.print(
             f"migrated from {source} to {target}: {done.objects} objects, {done.states} "
             f"connections, {done.runs} runs, {done.users} users"
         )
+
+
+@app.command()
+def rotate(stack: StackName = "local") -> None:
+    """Replace every credential of a running stack, and the authority of its certificates."""
+    from operations.rotation import rotate as replace_credentials
+
+    with _clear_errors():
+        replace_credentials(_stack(stack), console.print)
+        console.print(f"stack {stack}: every credential is new")
 
 
 @app.command()

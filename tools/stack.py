@@ -82,9 +82,7 @@ class Stack:
                     f"stack {self.name!r} is deployed, but {self.config_file.name} does not hold "
                     f"its {SEED_KEY}: bring back the file as the last up left it"
                 )
-            # By standard input: arguments can be read by every process of the machine.
-            seed = secrets.token_urlsafe(SEED_BYTES)
-            self._require("config", "set", "--secret", SEED_KEY, stdin=seed)
+            self.set_secret(SEED_KEY, new_seed())
 
     def _deployed(self) -> bool:
         """Whether the state holds any resource."""
@@ -163,8 +161,19 @@ class Stack:
 
     def seed(self) -> str:
         """In clear text."""
+        return self.secret(SEED_KEY)
+
+    def secret(self, key: str) -> str:
+        """A value of the settings, in clear text."""
         self.require()
-        return self.answer("config", "get", SEED_KEY).strip()
+        return self.answer("config", "get", key).strip()
+
+    def set_secret(self, key: str, value: str) -> None:
+        # By standard input: arguments can be read by every process of the machine.
+        self._require("config", "set", "--secret", key, stdin=value)
+
+    def unset(self, key: str) -> None:
+        self._require("config", "rm", key)
 
     def password(self, credential: str) -> str:
         """The credential called `credential`, in clear text."""
@@ -204,6 +213,10 @@ class Stack:
     def _require(self, *arguments: str, stdin: str | None = None) -> None:
         if self.pulumi(*arguments, stdin=stdin):
             raise StackError(f"pulumi {' '.join(arguments[:2])} failed, see above")
+
+
+def new_seed() -> str:
+    return secrets.token_urlsafe(SEED_BYTES)
 
 
 def _yaml(path: Path) -> Mapping[str, Any]:

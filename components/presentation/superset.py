@@ -13,6 +13,7 @@ from services.superset import config as superset_config
 ADMIN = "admin"
 DATABASE = "superset"
 CERTIFICATE = Certificate()
+OTHER_KEY = "other-secret-key"  # while it is replaced
 FIRST_START_S = 300  # migrations and permissions of an empty metadata database
 
 
@@ -39,7 +40,7 @@ class Superset(pulumi.ComponentResource):
 
 def _service(args: SupersetArgs) -> Service:
     runtime = args.context.runtime
-    secret = args.context.credentials.secret
+    secret, others = args.context.credentials.secret, args.context.credentials.others
     directory = runtime.directory("superset")
     config, data = directory / "config", directory / "data"
     ports = runtime.ports("superset")
@@ -61,6 +62,7 @@ def _service(args: SupersetArgs) -> Service:
                 "passwordFile": str(config / "database-password"),
             },
             secret_key_file=config / "secret-key",
+            other_secret_key_file=config / OTHER_KEY if others else None,
             admin_user=ADMIN,
             admin_password_file=config / "admin-password",
             data_dir=data,
@@ -70,6 +72,7 @@ def _service(args: SupersetArgs) -> Service:
             "admin-password": secret("superset-admin"),
             "database-password": secret(f"postgres-{DATABASE}"),
             "secret-key": secret("superset-secret-key"),
+            **({OTHER_KEY: others[0].secret("superset-secret-key")} if others else {}),
         },
         ports=ports,
         size=args.context.sizes["superset"],

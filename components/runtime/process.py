@@ -1,6 +1,7 @@
 """Services as supervised processes of this machine."""
 
 from collections.abc import Mapping, Sequence
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ from tls.files import CertificateFiles, trust_environment
 from tools.paths import Paths
 
 RENEWAL = "certificates"  # the service that renews them
+AUTHORITIES = "DATAFLOW_AUTHORITIES"  # variable that nobody reads
 LAUNCHER = Path(__file__).with_name("launch.py")
 
 
@@ -84,7 +86,7 @@ class ProcessRuntime(pulumi.ComponentResource):
         self._published = local.CertificateAuthority(
             "certificate-authority",
             stack_dir=str(self._stack_dir),
-            certificate=authority.certificate,
+            certificate=authority.trusted,
             opts=child_of(parent, depends_on=[self._supervisor]),
         )
         # Not as the services' user: what it may read, they may, and could sign with.
@@ -186,8 +188,13 @@ class ProcessRuntime(pulumi.ComponentResource):
 
     def _props(self, service: Service) -> dict[str, Any]:
         directory = self.directory(service.name)
+        common = self._common(service)
+        if service.connects_to and self._authority and self._authority.replaced:
+            # Programs read the file of authorities once: another value starts them anew.
+            digest = self._authority.trusted.apply(lambda pem: sha256(pem.encode()).hexdigest())
+            common["environment"][AUTHORITIES] = digest
         return {
-            **self._common(service),
+            **common,
             "init": [_init(step, service.name, directory) for step in service.init],
             "ports": sorted(service.ports.values()),
             "readiness": self._readiness(service.readiness),

@@ -231,10 +231,13 @@ class Authority:
 
     secret: the credential that it is derived from, as tls.authority does it.
     certificate: in PEM, known in previews.
+    trusted: what clients trust, in PEM: the certificate, and another one while it is replaced.
     """
 
     secret: pulumi.Output[str]
     certificate: pulumi.Output[str]
+    trusted: pulumi.Output[str]
+    replaced: bool
 
 
 class Runtime(Protocol):

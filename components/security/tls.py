@@ -22,7 +22,7 @@ class CertificateAuthorityArgs:
 class CertificateAuthority(pulumi.ComponentResource):
     """To be declared before the services that it certifies."""
 
-    certificate: pulumi.Output[str]  # in PEM: what clients trust
+    trusted: pulumi.Output[str]  # in PEM: what clients trust
 
     def __init__(
         self,
@@ -32,9 +32,17 @@ class CertificateAuthority(pulumi.ComponentResource):
     ) -> None:
         super().__init__("dataflow:security:CertificateAuthority", name, None, opts)
         secret = args.credentials.secret(SECRET_NAME)
-        # What everybody may see, of a secret that nobody may.
-        self.certificate = pulumi.Output.unsecret(
-            secret.apply(lambda value: authority(value).certificate)
+        others = [other.secret(SECRET_NAME) for other in args.credentials.others]
+        signer = pulumi.Output.all(secret, *others).apply(lambda found: authority(*found))
+        # What everybody may see, of secrets that nobody may.
+        self.trusted = pulumi.Output.unsecret(signer.apply(lambda made: made.trusted))
+        args.runtime.trust(
+            Authority(
+                secret=secret,
+                certificate=pulumi.Output.unsecret(signer.apply(lambda made: made.certificate)),
+                trusted=self.trusted,
+                replaced=bool(others),
+            ),
+            parent=self,
         )
-        args.runtime.trust(Authority(secret=secret, certificate=self.certificate), parent=self)
-        self.register_outputs({"certificate": self.certificate})
+        self.register_outputs({"trusted": self.trusted})

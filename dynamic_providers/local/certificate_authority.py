@@ -1,4 +1,5 @@
 """The certificate of a stack's authority, as `<stackDir>/tls/ca.crt`: what its clients trust.
+While another authority takes its place, the file holds both.
 
 The authority's key is derived from the stack's seed when something is signed. It is in no state.
 """
@@ -20,7 +21,7 @@ COMPUTED: frozenset[str] = frozenset()
 
 
 def normalize(raw: Mapping[str, Any]) -> Props:
-    """stackDir: absolute path. certificate: of the authority, in PEM."""
+    """stackDir: absolute path. certificate: `tls.authority.Authority.trusted`."""
     return {"stackDir": inputs.stack_dir(raw), "certificate": inputs.text(raw, "certificate")}
 
 
@@ -33,7 +34,7 @@ def ca_file(stack_dir: str) -> Path:
 
 
 def create(client: Authority, spec: Props) -> Live:
-    if not is_unknown(spec["certificate"]) and spec["certificate"] != client.certificate:
+    if not is_unknown(spec["certificate"]) and spec["certificate"] != client.trusted:
         raise InputError("certificate", "is not that of the authority of this stack's seed")
     target = ca_file(spec["stackDir"])
     for folder in (target.parent.parent, target.parent):

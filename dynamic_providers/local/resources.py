@@ -169,7 +169,7 @@ class CertificateAuthority(DynamicResource):
     """The certificate of the stack's authority, in `<stack_dir>/tls/ca.crt`.
 
     stack_dir: absolute path of the stack's folder.
-    certificate: of the authority of the stack's seed, in PEM: `tls.authority.authority`.
+    certificate: what clients trust, in PEM: `tls.authority.Authority.trusted`.
     """
 
     def __init__(

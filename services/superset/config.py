@@ -18,6 +18,7 @@ def files(
     port: int,
     metadata: Mapping[str, str | int],
     secret_key_file: Path,
+    other_secret_key_file: Path | None = None,
     admin_user: str,
     admin_password_file: Path,
     data_dir: Path,
@@ -26,6 +27,7 @@ def files(
 ) -> dict[str, str]:
     """Relative path -> text.
 
+    other_secret_key_file: of the key that this one replaces, while it does.
     host: the address that it listens on. tls: the certificate to serve with.
     metadata: host, port, dbname, user, passwordFile of a PostgreSQL database that exists and
     that the user owns.
@@ -38,6 +40,8 @@ def files(
         "metadata": dict(metadata),
         "admin": {"user": admin_user, "passwordFile": str(admin_password_file)},
     }
+    if other_secret_key_file is not None:
+        settings["otherSecretKeyFile"] = str(other_secret_key_file)
     if tls is not None:
         settings["tls"] = tls.config()
     return {"superset.json": json.dumps(settings, indent=2) + "\n"}

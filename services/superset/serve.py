@@ -11,6 +11,7 @@ import os
 import sys
 from importlib.metadata import version
 from pathlib import Path
+from types import SimpleNamespace
 
 import psycopg2
 
@@ -116,11 +117,29 @@ def _prepare(settings: stack.Settings) -> None:
     app = create_app()
     with app.app_context():
         flask_migrate.upgrade(str(Path(superset.__file__).parent / "migrations"))
+        if settings.other_secret_key_file:
+            _encrypt_anew(stack.secret(settings.other_secret_key_file))
         from superset import appbuilder, security_manager
 
         appbuilder.add_permissions(update_perms=True)
         security_manager.sync_role_definitions()
+        # As the last one: its password says that all is done.
         _set_admin(security_manager, settings)
+
+
+def _encrypt_anew(other_key: str) -> None:
+    """Passwords of databases and the like, as far as they are encrypted with `other_key`."""
+    from flask_appbuilder import Model
+    from superset import db
+    from superset.utils.encrypt import SecretsMigrator
+
+    migrator = SecretsMigrator(other_key)
+    # The tables are the application builder's; where the migrator looks (6.0) there are none, and
+    # it would find nothing to do.
+    migrator._db = SimpleNamespace(engine=db.engine, metadata=Model.metadata)
+    if not migrator.discover_encrypted_fields():
+        raise SystemExit("superset: no encrypted column was found: expected those of `dbs`")
+    migrator.run()
 
 
 def _set_admin(security_manager: object, settings: stack.Settings) -> None:

@@ -7,9 +7,10 @@ Runs in Superset's environment and in the project's. Shape of the file (paths ar
      "metadata": {"host": "127.0.0.1", "port": 5432, "dbname": "superset", "user": "superset",
                   "passwordFile": "..."},
      "admin": {"user": "admin", "passwordFile": "..."},
-     "tls": {"certificateFile": "...", "keyFile": "..."}}
+     "otherSecretKeyFile": "...", "tls": {"certificateFile": "...", "keyFile": "..."}}
 
-Without `tls` it serves clear text.
+`otherSecretKeyFile` is there while secretKeyFile's key replaces that one. Without `tls` it serves
+clear text.
 """
 
 import json
@@ -56,6 +57,7 @@ class Settings:
     port: int
     cache_dir: Path
     secret_key_file: Path
+    other_secret_key_file: Path | None
     metadata: Metadata
     admin_user: str
     admin_password_file: Path
@@ -74,6 +76,9 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
             port=int(raw["port"]),
             cache_dir=Path(raw["cacheDir"]),
             secret_key_file=Path(raw["secretKeyFile"]),
+            other_secret_key_file=Path(raw["otherSecretKeyFile"])
+            if "otherSecretKeyFile" in raw
+            else None,
             metadata=_metadata(raw["metadata"]),
             admin_user=raw["admin"]["user"],
             admin_password_file=Path(raw["admin"]["passwordFile"]),

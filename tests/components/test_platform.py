@@ -3,6 +3,7 @@
 import dataclasses
 import json
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -24,7 +25,9 @@ PRODUCTS = Stream(
 WITH_THIRD_TABLE = dataclasses.replace(FLOW, streams=(*FLOW.streams, PRODUCTS))
 
 
-def declared(flow: DataFlow, tmp_path: Path, *, preview: bool = False) -> dict:
+def declared(
+    flow: DataFlow, tmp_path: Path, *, preview: bool = False, other_seeds: Sequence[str] = ()
+) -> dict:
     """All resources that the program declares for `flow` as processes."""
     return declaring.declared(
         lambda: ProcessRuntime(
@@ -32,6 +35,7 @@ def declared(flow: DataFlow, tmp_path: Path, *, preview: bool = False) -> dict:
         ),
         flow=flow,
         preview=preview,
+        other_seeds=other_seeds,
     )
 
 
@@ -104,6 +108,27 @@ def test_the_authoritys_secret_is_a_secret_everywhere(tmp_path):
     texts = repr([v for name, v in resources.items() if name != "certificates-renewal"])
     assert derive(declaring.SEED, SECRET_NAME) not in texts
     assert "PRIVATE KEY" not in texts
+
+
+def test_while_the_authority_is_replaced_clients_start_anew_with_both(tmp_path):
+    before, during = declared(FLOW, tmp_path), declared(FLOW, tmp_path, other_seeds=["next"])
+    secrets = [derive(seed, SECRET_NAME) for seed in (declaring.SEED, "next")]
+    assert during["certificate-authority"][1]["certificate"] == authority(*secrets).trusted
+    assert set(before) == set(during)
+    changed = {name for name in before if before[name] != during[name]}
+    # Certificates stay, and with them the services that open no connections, and jobs.
+    assert changed == {
+        "airbyte-process",
+        "certificate-authority",
+        "connections-postgres-source",
+        "dremio-process",
+        "pipeline-process",
+        "postgres-process",  # its archive is in the object store
+        "prometheus-process",
+        "search-provider",
+        "superset-process",
+    }
+    assert secrets[1] not in repr(list(during.values()))
 
 
 def test_a_third_table_is_one_stream(tmp_path):

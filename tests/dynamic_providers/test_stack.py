@@ -111,6 +111,12 @@ def test_a_service_of_another_authority_is_not_spoken_to(answering):
         client.by_path(["nothing"])
 
 
+@pytest.mark.parametrize("key", ["dataflow:nextSeed", "dataflow:formerSeed"])
+def test_while_seeds_change_a_service_of_either_is_verified(answering, key):
+    client = client_of(answering, {"dataflow:seed": "another seed", key: SEED})
+    first_user.create(client, first_user.normalize({}))
+
+
 def test_a_service_elsewhere_is_verified_by_the_authorities_of_this_machine(answering):
     client = client_of(answering, {"dataflow:seed": SEED, "dremio:url": answering})
     client.api._retry_deadline_s = 0

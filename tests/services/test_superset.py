@@ -48,12 +48,13 @@ def start(paths, place, database):
     """Starts Superset with an administrator's password, on a port of its own."""
     venv = installed(paths.venvs / "superset")
 
-    def start(password):
+    def start(password, other_key_file=None):
         (port,) = free_ports(1)
         texts = config.files(
             port=port,
             metadata={**database[0], "passwordFile": str(place.config / "database")},
             secret_key_file=place.config / "secret-key",
+            other_secret_key_file=other_key_file,
             admin_user="admin",
             admin_password_file=place.write("admin", password),
             data_dir=place.data,
@@ -111,13 +112,29 @@ def test_it_prepares_its_database_serves_and_starts_quickly_the_next_time(
         record_property("warm_start_s", time.monotonic() - began)
         assert "up to date" in log.read_text()
         assert login(url, "first-password").status_code == 200
+        added = _add_database(url, database)
 
-    url, running = start("second-password")  # the configured password is the one that counts
+    # The configured password is the one that counts; and what the former key has encrypted stays.
+    former = place.write("other-secret-key", (place.config / "secret-key").read_text())
+    place.secret("secret-key")
+    url, running = start("second-password", former)
     with running:
         assert login(url, "first-password").status_code == 401
-        assert login(url, "second-password").status_code == 200
+        with signed_in(url, "second-password") as client:
+            assert client.get(f"{added}/schemas/").json()["result"]  # connected with its password
     for secret in (database[1], "first-password", "second-password", URI_PASSWORD):
         assert secret not in log.read_text()
+
+
+def _add_database(url, database) -> str:
+    """By hand. Its path."""
+    where, password = database
+    uri = f"postgresql+psycopg2://postgres:{password}@127.0.0.1:{where['port']}/superset"
+    with signed_in(url, "first-password") as client:
+        body = {"database_name": "by hand", "sqlalchemy_uri": uri}
+        made = client.post("/api/v1/database/", json=body, headers={"Referer": url})
+        assert made.is_success, made.text
+    return f"/api/v1/database/{made.json()['id']}"
 
 
 def _check_headers(url):

@@ -1,6 +1,6 @@
 """The whole platform under the engine's mocks, on any runtime."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pulumi
@@ -73,6 +73,7 @@ def declared(
     flow: DataFlow = FLOW,
     preview: bool = False,
     chosen: Settings | None = None,
+    other_seeds: Sequence[str] = (),
     recorder: Recorder | None = None,
 ) -> dict[str, tuple[str, dict]]:
     """dict name -> (type, inputs) of all that the program declares on the runtime."""
@@ -89,6 +90,7 @@ def declared(
             flow=flow,
             runtime=runtime(),
             seed=pulumi.Output.secret(SEED),
+            other_seeds=[pulumi.Output.secret(seed) for seed in other_seeds],
         )
 
     program()

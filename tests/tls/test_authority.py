@@ -76,6 +76,15 @@ def test_another_authority_does_not_vouch_for_it(tmp_path):
     assert not authority("other").issued(load(certificate))
 
 
+def test_while_one_takes_the_place_of_another_both_are_trusted(tmp_path):
+    old, new = authority("old", "new"), authority("new", "old")
+    assert old.trusted == new.trusted  # so that nothing changes when the other one signs
+    for signer in (old, new):
+        assert verify(tmp_path, old.trusted, issue(signer).certificate, "localhost") == ""
+        assert authority("new").trusted == new.certificate
+    assert verify(tmp_path, authority("new").trusted, issue(old).certificate, "localhost")
+
+
 @pytest.mark.parametrize("host", ["example.com", "192.0.2.1"])
 def test_the_authority_cannot_speak_for_the_world(tmp_path, host):
     made = authority("secret")
