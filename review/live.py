@@ -70,6 +70,7 @@ class Live:
             "dataset": self._dataset,
             "layers": self._layers,
             "service": self._service,
+            "sync": lambda id_: self._read_by([id_]),
         }
         try:
             return ways[kind](name) if kind in ways else Estimate()
@@ -91,10 +92,15 @@ class Live:
         return Estimate(rows=self._rows(lambda found: f"{found.layer}.{found.dataset}" == path))
 
     def _connection(self, name: str) -> Estimate:
-        """What its syncs have read so far: at most so much is read again."""
         if self.airbyte is None:
             return Estimate()
-        ids = [c["connectionId"] for c in self.airbyte.named("/connections", {}, name)]
+        found = self.airbyte.named("/connections", {}, name)
+        return self._read_by([connection["connectionId"] for connection in found])
+
+    def _read_by(self, ids: list[str]) -> Estimate:
+        """What the syncs of connections have read so far: at most so much is read again."""
+        if self.airbyte is None:
+            return Estimate()
         jobs = [
             job
             for id_ in ids

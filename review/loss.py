@@ -35,7 +35,8 @@ class Estimate:
 @dataclass(frozen=True, kw_only=True)
 class Loss:
     """effect: a key of EFFECTS. measure: what to ask the running services for the size:
-    (`bucket`, name), (`database`, name), (`connection`, name) or (`dataset`, path)."""
+    (`bucket`, name), (`database`, name), (`connection`, name), (`sync`, id of its connection)
+    or (`dataset`, path)."""
 
     effect: str
     what: str
@@ -182,7 +183,12 @@ def _airbyte_source(step: Step) -> Iterator[Loss]:
 def _sync(step: Step) -> Iterator[Loss]:
     if step.op in ("update", "replace"):
         reasons = ", ".join(field.path for field in step.fields)
-        yield Loss(effect=RESYNC, what=f"sync {step.name}", why=f"runs again ({reasons})")
+        yield Loss(
+            effect=RESYNC,
+            what=f"sync {step.name}",
+            why=f"runs again ({reasons})",
+            measure=("sync", str(step.new.get("connectionId", ""))),
+        )
 
 
 def _reflection(step: Step) -> Iterator[Loss]:

@@ -93,4 +93,8 @@ def test_what_a_connection_has_read_comes_from_airbyte():
         assert Live(airbyte=client).measure(loss("connection", "shop")) == Estimate(
             rows=10, size_bytes=1000
         )
+        assert Live(airbyte=client).measure(loss("sync", id_)) == Estimate(
+            rows=10, size_bytes=1000
+        )
+        assert Live(airbyte=client).measure(loss("sync", "unknown")).rows in (None, 0)
         client.close()
