@@ -21,6 +21,8 @@ ADMIN = "admin"
 SECRET_NAME = "superset-admin"  # noqa: S105
 PAGE = 100  # objects in an answer: the server gives no more
 SESSION_S = 600.0  # the access token lives 15 minutes
+HAVE_UUID_PATH = frozenset({"chart", "dashboard", "dataset"})  # GET takes a uuid for the number
+LIST_ATTEMPTS = 10
 # Identity of every object: UUIDv5 of its logical name in this namespace. Never change it.
 NAMESPACE: Final = UUID("7f0c2bd5-7a0e-5c39-9d3b-0d6a3f8f2c11")
 
@@ -79,6 +81,11 @@ class SupersetClient:
 
     creating: held while an object is created. Superset adds the permissions of new objects
     without a lock of its own: of two at once, one fails on the other's permission.
+
+    Superset keeps the filters of a kind's listings in one place for all its threads
+    (Flask-AppBuilder 5.3, BaseApi._handle_filters_args): of two requests at once, one may be
+    answered with what the other one asked for. So objects are looked up by their path where
+    there is one; listings go one by one, and their answers are checked.
     """
 
     def __init__(
@@ -90,6 +97,7 @@ class SupersetClient:
         verify: ssl.SSLContext | bool = True,
     ) -> None:
         self.creating = threading.Lock()
+        self._listing = threading.Lock()
         self.api = ApiClient(
             "superset",
             base_url,
@@ -111,7 +119,28 @@ class SupersetClient:
     ) -> list[Props]:
         """Every object of a kind, or those that match (column, operator, value), with `columns`
         or the usual ones. All pages: the server cuts each at 100. Raises FeatureOffError where
-        the server knows no such kind."""
+        the server knows no such kind, ApiError when others' requests keep getting in between."""
+        was_empty = False
+        for _ in range(LIST_ATTEMPTS):
+            with self._listing:
+                found = self._pages(kind, where, columns)
+            # An empty answer may be that to another request, too: it counts when it comes twice.
+            if all(_fits(item, where) for item in found) and (found or was_empty or not where):
+                return found
+            was_empty = not found
+        raise ApiError(
+            "superset",
+            "GET",
+            f"{API}/{kind}/",
+            200,
+            "answers with what nobody asked for: try again",
+        )
+
+    def _pages(
+        self, kind: str, where: tuple[str, str, str | int] | None, columns: tuple[str, ...]
+    ) -> list[Props]:
+        if columns and where is not None:
+            columns = tuple(dict.fromkeys((*columns, where[0])))
         filters = f"columns:!({','.join(columns)})," if columns else ""
         if where is not None:
             column, operator, value = where
@@ -129,7 +158,10 @@ class SupersetClient:
     def number(self, kind: str, uuid: str) -> int | None:
         """The id under which this server keeps the object; PUT and DELETE know no other.
         kind: database, dataset, chart or dashboard."""
-        return self._first(kind, ("uuid", "eq", str(UUID(uuid))))
+        if kind not in HAVE_UUID_PATH:
+            return self._first(kind, ("uuid", "eq", str(UUID(uuid))))
+        answer = self.send("GET", f"/{kind}/{UUID(uuid)}")
+        return None if answer is None else int(answer["result"]["id"])
 
     def number_named(self, kind: str, column: str, name: str) -> int | None:
         """As `number`, for objects that have no uuid. Of several with the name, the oldest."""
@@ -153,12 +185,23 @@ class SupersetClient:
 
     def get(self, kind: str, uuid: str) -> Props | None:
         """The object as the server shows it, with its `id`."""
-        number = self.number(kind, uuid)
-        answer = None if number is None else self.send("GET", f"/{kind}/{number}")
+        if kind in HAVE_UUID_PATH:
+            answer = self.send("GET", f"/{kind}/{UUID(uuid)}")
+        else:
+            number = self.number(kind, uuid)
+            answer = None if number is None else self.send("GET", f"/{kind}/{number}")
         return None if answer is None else dict(answer["result"])
 
     def close(self) -> None:
         self.api.close()
+
+
+def _fits(item: Props, where: tuple[str, str, str | int] | None) -> bool:
+    """Whether a listed object is one that was asked for, as far as it shows."""
+    if where is None or where[1] != "eq":
+        return True
+    column, _, value = where
+    return str(item.get(column, value)) == str(value)
 
 
 def _rison(value: str | int) -> str:

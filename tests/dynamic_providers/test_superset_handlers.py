@@ -395,6 +395,26 @@ def test_a_listing_has_all_pages(client):
     assert len({item["id"] for item in client.listing("css_template")}) == 120
 
 
+def test_an_answer_to_the_request_of_another_is_not_believed(client, superset_fake, table):
+    made = make(css_template, client, name="brand", css="a {}")
+    make(css_template, client, name="other", css="b {}")
+    column = "template_name"
+    other = [{"col": column, "opr": "eq", "value": "other"}]
+    nothing = [{"col": column, "opr": "eq", "value": "nothing"}]
+    superset_fake.mixed_up = [other, nothing, []]
+    assert css_template.read(client, made, {}).inputs["css"] == "a {}"
+    superset_fake.mixed_up = [other] * 100
+    with pytest.raises(ApiError, match="what nobody asked for: try again"):
+        css_template.read(client, made, {})
+
+
+def test_a_chart_is_not_looked_up_in_a_listing(client, superset_fake, look):
+    superset_fake.requests.clear()
+    chart.delete(client, look, {})
+    assert ("GET", "/api/v1/chart/") not in superset_fake.requests
+    assert not superset_fake.rows["chart"]
+
+
 @pytest.mark.parametrize("name", ["it's", "a!b", "a,b:(c)", "ü & 'x'"])
 def test_any_name_can_be_looked_up(client, name):
     make(css_template, client, name=name, css="a {}")
