@@ -175,6 +175,7 @@ class Platform(pulumi.ComponentResource):
                 context=context,
                 flow=flow,
                 postgres=postgres,
+                search=search,
                 airbyte=airbyte,
                 dremio=dremio,
                 sources_ready=list(datasets.views.values()),

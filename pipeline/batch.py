@@ -1,4 +1,4 @@
-"""The specification's nightly batch: sync, metadata, dbt, reflections, dashboards.
+"""The specification's nightly batch: sync, metadata, dbt, reflections, dashboards, old logs.
 
 Every step may be repeated, so a run that broke off is simply run again: syncs continue from
 their state, models are rebuilt whole.
@@ -11,7 +11,7 @@ import psycopg
 
 from dynamic_providers.airbyte.client import AirbyteClient
 from dynamic_providers.dremio.client import DremioClient
-from pipeline import dbt, dremio, superset, sync
+from pipeline import dbt, dremio, superset, sync, sync_logs
 from pipeline.config import Config, secret
 from pipeline.history import History
 from pipeline.progress import Progress, StepError
@@ -68,6 +68,9 @@ def _steps(config: Config, progress: Progress, history: History) -> None:
         if config.superset is not None:
             with progress.step("dashboards", "Warm the dashboards") as step:
                 superset.warm(config.superset, step)
+        if config.logs is not None:
+            with progress.step("logs", "Delete old logs of syncs") as step:
+                sync_logs.delete_expired(config.logs, datetime.now(UTC).date(), step)
     finally:
         airbyte.close()
         engine.close()

@@ -70,6 +70,16 @@ class SupersetConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class LogsConfig:
+    """Where the logs of syncs are, and for how many days they are kept."""
+
+    url: str
+    username: str
+    password_file: Path
+    retention_days: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class Config:
     """schedule: Quartz cron in UTC, or None. host, port: where `serve` listens. tls: the
     certificate that it serves with; None: clear text. certificates: name -> URL of what is asked
@@ -83,6 +93,7 @@ class Config:
     dbt: DbtConfig
     database: DatabaseConfig
     superset: SupersetConfig | None
+    logs: LogsConfig | None
     schedule: str | None
     tls: KeyPair | None
     certificates: Mapping[str, str]
@@ -113,9 +124,9 @@ def parse(raw: Mapping[str, Any]) -> Config:
     found = inputs.known_keys(
         raw,
         ("stack", "host", "port", *sections),
-        optional=("superset", "schedule", "tls", "certificates"),
+        optional=("superset", "logs", "schedule", "tls", "certificates"),
     )
-    superset = found.get("superset")
+    superset, logs = found.get("superset"), found.get("logs")
     return Config(
         stack=inputs.text(found["stack"], "stack"),
         host=inputs.text(found["host"], "host"),
@@ -125,6 +136,7 @@ def parse(raw: Mapping[str, Any]) -> Config:
         dbt=_dbt(found["dbt"]),
         database=_database(found["database"]),
         superset=None if superset is None else _superset(superset),
+        logs=None if logs is None else _logs(logs),
         schedule=_schedule(found.get("schedule")),
         tls=key_pair(found.get("tls")),
         certificates=_certificates(found.get("certificates", {})),
@@ -186,6 +198,17 @@ def _superset(raw: Any) -> SupersetConfig:
         username=inputs.text(found["username"], f"{at}.username"),
         password_file=_path(found["passwordFile"], f"{at}.passwordFile"),
         dashboards=tuple(inputs.texts(found["dashboards"], f"{at}.dashboards", empty=True)),
+    )
+
+
+def _logs(raw: Any) -> LogsConfig:
+    at = "logs"
+    found = _section(raw, at, "url", "username", "passwordFile", "retentionDays")
+    return LogsConfig(
+        url=_url(found["url"], f"{at}.url"),
+        username=inputs.text(found["username"], f"{at}.username"),
+        password_file=_path(found["passwordFile"], f"{at}.passwordFile"),
+        retention_days=inputs.whole(found["retentionDays"], f"{at}.retentionDays", least=1),
     )
 
 

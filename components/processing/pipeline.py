@@ -26,6 +26,7 @@ from components.runtime.service import (
 )
 from components.security.credentials import Credentials
 from components.storage.postgres import Postgres
+from components.storage.search import LOG_CLEANER, LOG_RETENTION_DAYS, Search
 from flow.dbt import digest, project_files
 from flow.derive import dbt_sources, physical_dataset
 from flow.model import DataFlow
@@ -48,6 +49,7 @@ class PipelineArgs:
     context: Context
     flow: DataFlow
     postgres: Postgres
+    search: Search
     airbyte: Airbyte
     dremio: Dremio
     sources_ready: Sequence[pulumi.Resource]
@@ -61,7 +63,12 @@ class Pipeline(pulumi.ComponentResource):
         self, name: str, args: PipelineArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
         super().__init__("dataflow:processing:Pipeline", name, None, opts)
-        needs = [args.postgres.databases[DATABASE], args.dremio.lake, *args.dremio.spaces.values()]
+        needs = [
+            args.postgres.databases[DATABASE],
+            args.search.log_cleaner,
+            args.dremio.lake,
+            *args.dremio.spaces.values(),
+        ]
         self.service = args.context.runtime.service(_service(args), parent=self, depends_on=needs)
         self.first_build = args.context.runtime.job(
             _first_build(args), parent=self, depends_on=[*needs, *args.sources_ready]
@@ -82,7 +89,7 @@ def _service(args: PipelineArgs) -> Service:
         size=args.context.sizes["pipeline"],
         certificate=CERTIFICATE,
         readiness=Readiness(kind="http", port=ports["metrics"], path="/health"),
-        connects_to=tuple(sorted(asked.union(CALLED))),
+        connects_to=tuple(sorted(asked.union(CALLED, {"elasticsearch"}))),
     )
 
 
@@ -108,6 +115,7 @@ def _secret_files(credentials: Credentials) -> Mapping[str, pulumi.Output[str]]:
         "airbyte-secret": credentials.secret("airbyte-client"),
         "database-password": credentials.secret(f"postgres-{DATABASE}"),
         "dremio-password": credentials.secret("dremio-admin"),
+        "logs-password": credentials.secret("elasticsearch-airbyte-logs-cleaner"),
         "superset-password": credentials.secret("superset-admin"),
     }
 
@@ -176,6 +184,12 @@ def _config(args: PipelineArgs, directory: Path) -> dict[str, Any]:
             "username": SUPERSET_USER,
             "passwordFile": str(config / "superset-password"),
             "dashboards": [dashboard.slug for dashboard in flow.dashboards],
+        },
+        "logs": {
+            "url": args.search.endpoint.url,
+            "username": LOG_CLEANER,
+            "passwordFile": str(config / "logs-password"),
+            "retentionDays": LOG_RETENTION_DAYS,
         },
         # One batch: it begins with the earliest source and runs all of them.
         "schedule": min(schedules, key=_minute_of_day, default=None),

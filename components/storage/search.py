@@ -1,7 +1,7 @@
 """Elasticsearch: the log index of the pipeline.
 
-Creates the server, the template of the indices `airbyte-logs-YYYY.MM.DD`, and a role and a user
-that may write them and nothing else.
+Creates the server, the template of the indices `airbyte-logs-YYYY.MM.DD`, and two users with
+roles: one may write them, the other one delete them, and nothing else.
 """
 
 import json
@@ -18,7 +18,9 @@ from services.elasticsearch.config import SUPERUSER
 
 HEAP = "1g"  # logs of one machine; the process takes about 300 MB more
 LOG_WRITER = "airbyte_logs"
+LOG_CLEANER = "airbyte_logs_cleaner"
 LOG_INDICES = "airbyte-logs-*"
+LOG_RETENTION_DAYS = 90  # as long as the audit log (specification, "Audit Data Access")
 CERTIFICATE = Certificate()
 
 # Specification, "Elasticsearch Document Storage".
@@ -44,6 +46,7 @@ class SearchArgs:
 class Search(pulumi.ComponentResource):
     endpoint: Endpoint
     log_writer: elasticstack.SecurityUser
+    log_cleaner: elasticstack.SecurityUser
 
     def __init__(
         self, name: str, args: SearchArgs, opts: pulumi.ResourceOptions | None = None
@@ -66,36 +69,58 @@ class Search(pulumi.ComponentResource):
             opts=child_of(self, depends_on=[running.resource]),
         )
         options = child_of(self, provider=provider, keep=args.context.keep_data)
+        nodes = (
+            args.context.sizes["elasticsearch"].replicas if args.context.runtime.clustered else 1
+        )
         elasticstack.IndexTemplate(
             f"{name}-airbyte-logs-template",
             name="airbyte-logs",
             index_patterns=[LOG_INDICES],
             template=elasticstack.IndexTemplateTemplateArgs(
                 mappings=json.dumps(LOG_MAPPINGS),
-                settings=json.dumps({"index.number_of_replicas": "0"}),  # one node
+                settings=json.dumps({"index.number_of_replicas": str(min(1, nodes - 1))}),
             ),
             opts=options,
         )
-        role = elasticstack.SecurityRole(
-            f"{name}-airbyte-logs-role",
-            name=LOG_WRITER,
-            clusters=["monitor"],
-            indices=[
-                elasticstack.SecurityRoleIndexArgs(
-                    names=[LOG_INDICES],
-                    privileges=["auto_configure", "create_doc", "create_index", "read"],
-                )
-            ],
-            opts=options,
-        )
-        self.log_writer = elasticstack.SecurityUser(
-            f"{name}-airbyte-logs-user",
-            username=LOG_WRITER,
+        self.log_writer = _user(
+            f"{name}-airbyte-logs",
+            LOG_WRITER,
             password=secret("elasticsearch-airbyte-logs"),
-            roles=[role.name],
-            opts=options,
+            cluster=["monitor"],
+            privileges=["auto_configure", "create_doc", "create_index", "read"],
+            options=options,
+        )
+        self.log_cleaner = _user(
+            f"{name}-airbyte-logs-cleaner",
+            LOG_CLEANER,
+            password=secret("elasticsearch-airbyte-logs-cleaner"),
+            cluster=[],
+            privileges=["delete_index", "view_index_metadata"],
+            options=options,
         )
         self.register_outputs({"url": self.endpoint.url, "logIndices": LOG_INDICES})
+
+
+def _user(
+    name: str,
+    username: str,
+    *,
+    password: pulumi.Output[str],
+    cluster: list[str],
+    privileges: list[str],
+    options: pulumi.ResourceOptions,
+) -> elasticstack.SecurityUser:
+    """A user with a role of the same name, which says what it may do with the logs of syncs."""
+    role = elasticstack.SecurityRole(
+        f"{name}-role",
+        name=username,
+        clusters=cluster,
+        indices=[elasticstack.SecurityRoleIndexArgs(names=[LOG_INDICES], privileges=privileges)],
+        opts=options,
+    )
+    return elasticstack.SecurityUser(
+        f"{name}-user", username=username, password=password, roles=[role.name], opts=options
+    )
 
 
 def _service(context: Context) -> Service:

@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from flow.commerce import FLOW
+from operations.clients import search
 from tests.support.deployed import ORDERS, Deployed, flight_rows
 
 pytestmark = [pytest.mark.engine, pytest.mark.service, pytest.mark.timeout(1800)]
@@ -187,6 +188,9 @@ def test_a_third_table_is_one_stream_in_the_preview(deployed):
 
 
 def test_the_pipeline_runs_again(deployed):
+    expired = "/airbyte-logs-2020.01.01"
+    with search(deployed.stack) as api:
+        api.put(expired).raise_for_status()
     done = subprocess.run(
         ["bin/dataflow", "run", "--stack", deployed.stack.name],
         cwd=deployed.stack.paths.root,
@@ -201,4 +205,6 @@ def test_the_pipeline_runs_again(deployed):
         text=True,
     )
     assert "fct_daily_revenue" in shown.stdout, shown.stdout + shown.stderr
+    with search(deployed.stack) as api:
+        assert api.head(expired).status_code == 404, done.stdout
     deployed.output += done.stdout + shown.stdout
