@@ -6,18 +6,21 @@ ARG PYTHON=docker.io/library/python:3.11-slim-bookworm
 FROM ${PYTHON} AS build
 COPY --chown=root:root . /opt/dataflow
 WORKDIR /opt/dataflow
-RUN python -m venv /uv && /uv/bin/pip install --no-cache-dir "uv>=0.9" \
-    && python -m venv .venv \
-    && /uv/bin/uv pip install --python .venv --require-hashes -r tools/venvs/dataflow.lock \
-    && for name in dbt source-faker; do \
-         python -m venv "venvs/$name" \
-         && /uv/bin/uv pip install --python "venvs/$name" --require-hashes -r "tools/venvs/$name.lock"; \
+RUN python -m venv /uv \
+    && /uv/bin/pip install --no-cache-dir --require-hashes -r tools/venvs/launcher.lock \
+    && for name in dataflow dbt source-faker; do \
+         case "$name" in dataflow) venv=.venv ;; *) venv="venvs/$name" ;; esac \
+         && python -m venv "$venv" \
+         && /uv/bin/uv pip install --python "$venv" --compile-bytecode \
+              --require-hashes -r "tools/venvs/$name.lock"; \
        done
 
 FROM ${PYTHON}
 COPY --from=build /opt/dataflow /opt/dataflow
-# What a new volume takes owner and mode from: one folder per user of an image.
-RUN for user in 999 1000 10001 65534; do \
+# Now: containers cannot, because their root is read-only, and would compile at every start.
+RUN python -m compileall -q -x '/(\.venv|venvs|tests?|lib2to3)/' /opt/dataflow /usr/local/lib/python3.11
+# What a new volume takes owner and mode from: one folder per user of services/images.yaml.
+RUN for user in 26 999 1000 10001 65534; do \
       install -d -m 0700 -o "$user" -g "$user" "/dataflow/empty/$user" \
         "/dataflow/empty/$user/config" "/dataflow/empty/$user/data"; \
     done
