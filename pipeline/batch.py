@@ -4,7 +4,6 @@ Every step may be repeated, so a run that broke off is simply run again: syncs c
 their state, models are rebuilt whole.
 """
 
-import ssl
 from datetime import UTC, datetime
 
 import psycopg
@@ -43,11 +42,10 @@ def build(config: Config, progress: Progress) -> None:
             _dbt(config, progress, history)
 
 
-def dremio_client(config: Config, verify: ssl.SSLContext | bool = True) -> DremioClient:
-    """verify: by whom Dremio must be certified; True stands for what the environment says."""
+def dremio_client(config: Config) -> DremioClient:
     password = secret(config.dremio.password_file)
     user = config.dremio.username
-    return DremioClient(config.dremio.url, password, user=user, verify=verify)
+    return DremioClient(config.dremio.url, password, user=user)
 
 
 def _steps(config: Config, progress: Progress, history: History) -> None:

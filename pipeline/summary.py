@@ -1,6 +1,5 @@
 """How many rows each layer holds."""
 
-import ssl
 from dataclasses import dataclass
 
 from dynamic_providers.dremio.client import DremioClient
@@ -28,12 +27,12 @@ class DatasetRows:
     fault: str = ""
 
 
-def row_counts(config: Config, verify: ssl.SSLContext | bool = True) -> list[DatasetRows]:
+def row_counts(config: Config) -> list[DatasetRows]:
     """Rows of each dataset in the spaces bronze, silver and gold, in that order.
 
     Raises StepError when Dremio does not answer.
     """
-    client = dremio_client(config, verify)
+    client = dremio_client(config)
     try:
         return counted(client)
     except FAULTS as fault:

@@ -8,7 +8,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, NoReturn
@@ -17,7 +17,6 @@ import typer
 from rich.console import Console
 
 from dynamic_providers.local import core_dumps
-from tls.files import trust_environment
 from tools.paths import Paths, engine_environment
 from tools.stack import Stack, StackError
 
@@ -59,6 +58,7 @@ def up(
 ) -> None:
     """Install what is missing, deploy the stack, run the pipeline, and say where to look."""
     from tools.policing import pack_arguments
+    from tools.running import NotFromHere
 
     target = _stack(stack)
     with _clear_errors():
@@ -72,7 +72,10 @@ def up(
                 f"stack {stack!r} is not complete: the messages above say what failed. Mend it "
                 "and run the same command again: it goes on where it stopped."
             )
-        _run_pipeline(target)
+        try:
+            _run_pipeline(target)
+        except NotFromHere as said:
+            console.print(f"\n{said}", soft_wrap=True)
         _summary(target)
 
 
@@ -82,8 +85,7 @@ def preview(stack: StackName = "local", diff: bool = False) -> None:
     from tools.policing import pack_arguments
 
     target = _stack(stack)
-    with _clear_errors():
-        target.create()
+    with _clear_errors(), target.planned():
         shown = ["--diff"] if diff else []
         raise typer.Exit(target.pulumi("preview", *shown, *pack_arguments(target)))
 
@@ -146,13 +148,12 @@ def review(
     target = _stack(stack)
     with _clear_errors():
         reviewing.check_choices(format, fail_on)
-        if preview is None:
-            target.create()
-        text = reviewing.planned(target) if preview is None else reviewing.text_of(preview)
-        if keep is not None:
-            reviewing.write_private(keep, text)
-        live = reviewing.running(target)
-        found = reviewing.reviewed(target, text, live=live, sarif=sarif or (), base=base)
+        with target.planned() if preview is None else nullcontext():
+            text = reviewing.planned(target) if preview is None else reviewing.text_of(preview)
+            if keep is not None:
+                reviewing.write_private(keep, text)
+            live = reviewing.running(target)
+            found = reviewing.reviewed(target, text, live=live, sarif=sarif or (), base=base)
         reviewing.show(target, found, f"Review of stack {stack}", format, output, console)
         if reviewing.reaches(found, fail_on):
             raise typer.Exit(reviewing.GATE)
@@ -414,25 +415,9 @@ def _check(tool: str, *arguments: str) -> None:
 
 
 def _run_pipeline(stack: Stack) -> None:
-    from dynamic_providers.local.account import account
-    from tools.preflight import service_user
-    from tools.report import pipeline_config
+    from tools.running import running
 
-    runner = account(service_user())
-    config = pipeline_config(stack)
-    done = subprocess.run(  # noqa: S603
-        [sys.executable, "-m", "pipeline", "run", "--config", str(config)],
-        cwd=stack.paths.root,
-        env={
-            **os.environ,
-            **trust_environment(stack.ca_file),
-            "HOME": str(config.parents[1] / "data"),
-            "USER": runner.login,
-        },
-        check=False,
-        **runner.popen(),
-    )
-    if done.returncode:
+    if running(stack).run_pipeline():
         raise StackError(
             "the pipeline did not finish, see above; "
             f"after mending it: bin/dataflow run --stack {stack.name}"

@@ -1,7 +1,5 @@
 """What a person wants to know of a running stack: services, addresses, rows, log-ins."""
 
-import json
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,7 +7,6 @@ from rich.console import Console
 from rich.table import Table
 
 from dynamic_providers.endpoints import PORTS
-from dynamic_providers.local import control
 from tools.stack import Stack, StackError
 
 
@@ -53,26 +50,15 @@ LOGINS = (
 
 
 def services_table(stack: Stack) -> Table:
-    """One row per supervised process, and one for the supervisor when it is down."""
-    table = Table("service", "state", "pid", "address", box=None, pad_edge=False)
-    for name, state, pid in _processes(stack.directory):
-        address = _address(stack, name) if name in PORTS else ""
-        table.add_row(name, state, pid, address)
+    """One row per service. Raises StackError where the stack's own tools know them."""
+    from tools.running import running
+
+    where = running(stack)
+    table = Table("service", "state", where.process, "address", box=None, pad_edge=False)
+    for one in where.states():
+        address = _address(stack, one.of) if one.of in PORTS else ""
+        table.add_row(one.of, one.state, one.process, address)
     return table
-
-
-def _processes(directory: Path) -> Iterator[tuple[str, str, str]]:
-    daemon = control.of(str(directory))
-    for folder in sorted((directory / "services").glob("*")):
-        if not daemon.program_config(folder.name).exists():
-            continue  # a job: it has run to its end
-        info = daemon.info(folder.name)
-        running = info is not None and info.up
-        yield (
-            folder.name,
-            info.state.lower() if info else "stopped",
-            str(info.pid) if info and running else "",
-        )
 
 
 def pipeline_config(stack: Stack) -> Path:
@@ -87,17 +73,17 @@ def pipeline_config(stack: Stack) -> Path:
 
 def print_summary(stack: Stack, console: Console) -> None:
     """Addresses, rows per layer, log-ins and what to do next."""
-    config = pipeline_config(stack)
     console.print()
     console.print("[bold]Rows per layer[/]")
-    console.print(_rows_table(config, stack))
+    console.print(_rows_table(stack))
     console.print()
     console.print("[bold]Where to look[/]")
     console.print(_logins_table(stack))
-    console.print(f"\nauthority  {stack.ca_file}", soft_wrap=True)
-    for slug in json.loads(config.read_text())["superset"]["dashboards"]:
-        console.print(f"\ndashboard  {stack.url('superset')}/superset/dashboard/{slug}/")
-    option = "" if stack.name == "local" else f" --stack {stack.name}"
+    if stack.ca_file.exists():
+        console.print(f"\nauthority  {stack.ca_file}", soft_wrap=True)
+    for board in stack.settings().load_flow().dashboards:
+        console.print(f"\ndashboard  {stack.url('superset')}/superset/dashboard/{board.slug}/")
+    option = _option(stack)
     console.print(
         "\n[bold]Next[/]\n"
         f"  bin/dataflow status{option}      services and their state\n"
@@ -107,15 +93,25 @@ def print_summary(stack: Stack, console: Console) -> None:
     )
 
 
-def _rows_table(config: Path, stack: Stack) -> Table:
-    from pipeline.config import load
-    from pipeline.summary import row_counts
+def _rows_table(stack: Stack) -> Table:
+    from dynamic_providers.dremio.client import DremioClient
+    from pipeline.dremio import FAULTS
+    from pipeline.summary import counted
 
+    stack.require()
     table = Table("layer", "dataset", "rows", box=None, pad_edge=False)
     table.columns[-1].justify = "right"
-    for count in row_counts(load(config), stack.trust):
-        rows = f"{count.rows:,}" if count.rows is not None else f"not readable: {count.fault}"
-        table.add_row(count.layer, count.dataset, rows)
+    password = stack.password("dremio-admin")
+    client = DremioClient(stack.url("dremio"), password, verify=stack.trust)
+    try:
+        for count in counted(client):
+            rows = f"{count.rows:,}" if count.rows is not None else f"not readable: {count.fault}"
+            table.add_row(count.layer, count.dataset, rows)
+    except FAULTS as fault:
+        option = _option(stack)
+        raise StackError(f"{fault}: does Dremio run? See bin/dataflow status{option}") from None
+    finally:
+        client.close()
     return table
 
 
@@ -128,5 +124,12 @@ def _logins_table(stack: Stack) -> Table:
 
 
 def _address(stack: Stack, service: str) -> str:
-    schemes = {login.service: login.scheme for login in LOGINS}
-    return stack.url(service).replace("https", schemes.get(service, "https"))
+    scheme = {login.service: login.scheme for login in LOGINS}.get(service, "https")
+    url = stack.url(service)
+    if url.startswith("http:"):  # a stack without TLS
+        return url.replace("http", {"https": "http", "grpc+tls": "grpc"}.get(scheme, scheme))
+    return url.replace("https", scheme)
+
+
+def _option(stack: Stack) -> str:
+    return "" if stack.name == "local" else f" --stack {stack.name}"

@@ -5,7 +5,8 @@ import re
 import secrets
 import ssl
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -83,6 +84,28 @@ class Stack:
                     f"its {SEED_KEY}: bring back the file as the last up left it"
                 )
             self.set_secret(SEED_KEY, new_seed())
+
+    @contextmanager
+    def planned(self) -> Iterator[None]:
+        """The stack for as long as a plan of it is made: one that has not been created is there
+        in the block alone, with a seed of its own, and its settings file is as before. What `up`
+        writes into a file that is shared, it writes when it is needed."""
+        if self.exists and SEED_KEY in self.configuration():
+            self._check_settings()
+            yield
+            return
+        existed = self.exists
+        settings = self.config_file.read_bytes() if self.config_file.exists() else None
+        try:
+            self.create()
+            yield
+        finally:
+            if self.exists and not existed:
+                self.answer("stack", "rm", "--yes", "--preserve-config")
+            if settings is None:
+                self.config_file.unlink(missing_ok=True)
+            else:
+                self.config_file.write_bytes(settings)
 
     def _deployed(self) -> bool:
         """Whether the state holds any resource."""

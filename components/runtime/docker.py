@@ -182,7 +182,8 @@ class DockerRuntime(Containers, pulumi.ComponentResource):
             ),
         )
         # The provider takes any end for a success: what depends on the job depends on this.
-        exit_status = container.exit_code.apply(lambda code: _succeeded(job.name, code))
+        named = self._named(job.name)
+        exit_status = container.exit_code.apply(lambda code: _succeeded(job.name, named, code))
         done = pulumi.Stash(f"{job.name}-done", input=exit_status, opts=child_of(component))
         component.register_outputs({"name": job.name})
         return done
@@ -340,7 +341,7 @@ def _timeout(service: Service) -> int:
     return service.readiness.timeout_s if service.readiness else 60
 
 
-def _succeeded(job: str, code: int) -> int:
+def _succeeded(job: str, container: str, code: int) -> int:
     if code != 0:
-        raise RuntimeError(f"job {job!r}: exit status {code}: see the log of its container")
+        raise pulumi.RunError(f"job {job!r}: exit status {code}: see docker logs {container}")
     return code

@@ -8,7 +8,7 @@ import json
 import os
 import ssl
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -123,6 +123,37 @@ class DockerClient:
             params={"stdout": "true", "stderr": "true", "tail": str(lines)},
         )
         return b"".join(_frames(answer.content)).decode(errors="replace")
+
+    def execute(
+        self,
+        container: str,
+        command: Sequence[str],
+        write: Callable[[bytes], Any],
+        *,
+        terminal: str = "",
+    ) -> int:
+        """Exit code of a command in a container that runs, as its user and with its environment.
+
+        write: gets what the command prints, as soon as it does. terminal: what it takes its
+        output for; without one it prints plain text.
+        """
+        described = {
+            "Cmd": list(command),
+            "Env": [f"TERM={terminal or 'dumb'}"],
+            "Tty": True,
+            "AttachStdout": True,
+            "AttachStderr": True,
+        }
+        made = self.send("POST", "containers", container, "exec", body=described)
+        path = f"/v{self._api_version()}/exec/{made['Id']}/start"
+        body = {"Detach": False, "Tty": True}
+        with self._http.stream("POST", path, json=body, timeout=None) as answer:
+            if answer.status_code >= 400:
+                answer.read()
+                raise self._refused(answer, f"POST {path}")
+            for text in answer.iter_raw():
+                write(text)
+        return int(self.get("exec", made["Id"], "json")["ExitCode"])
 
     def freed(self, remove: Callable[[], Any]) -> None:
         """Calls `remove` until the engine no longer says that the object is in use."""

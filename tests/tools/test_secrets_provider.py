@@ -1,8 +1,6 @@
 """Who encrypts the secrets of a stack: the real engine, beside a key server of our own."""
 
-import shutil
 from base64 import b64decode
-from pathlib import Path
 
 import pytest
 import yaml
@@ -15,8 +13,8 @@ from typer.testing import CliRunner
 from dynamic_providers.credentials import SEED_KEY
 from tests.fakes.serving import serving
 from tools.cli import app
-from tools.paths import ROOT, Paths
-from tools.stack import Stack, StackError
+from tools.paths import ROOT
+from tools.stack import StackError
 
 KEY = "hashivault://key-of-the-stack"
 TOKEN = "token-of-the-key-server"
@@ -42,19 +40,6 @@ class KeyServer:
         assert request.headers["X-Vault-Token"] == TOKEN
         number = int((await request.json())["ciphertext"].rpartition(":")[2])
         return JSONResponse({"data": {"plaintext": self.texts[number]}})
-
-
-@pytest.fixture
-def stack(tmp_path: Path) -> Stack:
-    installed = Paths.find()
-    if not (installed.bin / "pulumi").exists():
-        pytest.skip(f"{installed.bin / 'pulumi'} is missing: install it with `make bootstrap`")
-    home, root = tmp_path / "home", tmp_path / "project"
-    home.mkdir()
-    (home / "bin").symlink_to(installed.bin)
-    root.mkdir()
-    shutil.copy(ROOT / "Pulumi.yaml", root)
-    return Stack(name="keyed", paths=Paths(root=root, home=home))
 
 
 @pytest.fixture

@@ -1,10 +1,11 @@
-"""A stack keeps its seed: a checkout without it must not invent another."""
+"""A stack keeps its seed: a checkout without it must not invent another, and a plan needs none."""
 
 import json
 import shutil
 
 import pytest
 
+from dynamic_providers.credentials import SEED_KEY
 from tools.paths import ROOT, Paths
 from tools.stack import Stack, StackError
 
@@ -19,3 +20,24 @@ def test_a_deployed_stack_without_its_settings_file_is_refused(tmp_path):
     with pytest.raises(StackError, match=r"Pulumi\.team\.yaml does not hold its dataflow:seed"):
         stack.create()
     assert not (tmp_path / "Pulumi.team.yaml").exists()
+
+
+@pytest.mark.engine
+@pytest.mark.parametrize("settings", [None, "config:\n  dataflow:runtime: docker\n"])
+def test_a_plan_leaves_neither_a_stack_nor_a_seed(stack, settings):
+    if settings:
+        stack.config_file.write_text(settings)
+    with pytest.raises(KeyboardInterrupt), stack.planned():
+        assert stack.exists and SEED_KEY in stack.configuration()
+        raise KeyboardInterrupt  # in the middle of it
+    assert not stack.exists
+    assert (stack.config_file.read_text() if stack.config_file.exists() else None) == settings
+
+
+@pytest.mark.engine
+def test_a_plan_keeps_what_up_has_made(stack):
+    stack.create()
+    settings = stack.config_file.read_text()
+    with stack.planned():
+        pass
+    assert stack.exists and stack.config_file.read_text() == settings

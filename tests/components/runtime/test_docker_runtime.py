@@ -154,7 +154,9 @@ class FailingJobs(Recorder):
 
 def test_what_depends_on_a_failed_job_is_not_made():
     recorder = FailingJobs()
-    with pytest.raises(RuntimeError, match="job '(shop-seed|dbt-build)': exit status 3"):
+    with pytest.raises(
+        pulumi.RunError, match="job '(shop-seed|dbt-build)': exit status 3: see docker logs"
+    ):
         declared(runtime, recorder=recorder)
     kinds = {kind for kind, _ in recorder.resources.values()}
     assert "pulumi-python:dynamic/dataflow/dremio:Source" in kinds
