@@ -1,7 +1,6 @@
 """The restore drill: back up the deployed stack, take it down, bring it back, compare."""
 
 import shutil
-import subprocess
 
 import pytest
 from minio import Minio
@@ -9,7 +8,7 @@ from minio import Minio
 from dynamic_providers.endpoints import PORTS, port
 from flow.derive import BUCKET
 from operations import clients, lake
-from tests.support.deployed import ORDERS, Deployed, flight_rows, is_free
+from tests.support.deployed import ORDERS, flight_rows, is_free
 from tests.support.secret_scan import Places, secrets_of
 
 pytestmark = [pytest.mark.engine, pytest.mark.service, pytest.mark.timeout(1800)]
@@ -23,19 +22,6 @@ FROM gold.fct_orders
 """
 
 
-def command(deployed: Deployed, *arguments: object, status: int = 0) -> str:
-    done = subprocess.run(
-        ["bin/dataflow", *map(str, arguments), "--stack", deployed.stack.name],
-        cwd=deployed.stack.paths.root,
-        capture_output=True,
-        text=True,
-    )
-    printed = done.stdout + done.stderr
-    deployed.output += printed
-    assert done.returncode == status, printed
-    return " ".join(printed.split())
-
-
 def incremental_files(store: Minio) -> dict[str, str]:
     """Name -> checksum. The API's stream is left out: each sync overwrites it."""
     names = [o.object_name for o in store.list_objects(BUCKET, "bronze/postgres/", recursive=True)]
@@ -45,7 +31,7 @@ def incremental_files(store: Minio) -> dict[str, str]:
 @pytest.fixture(scope="module")
 def backup(deployed, tmp_path_factory):
     folder = tmp_path_factory.mktemp("recovery") / "backup"
-    command(deployed, "backup", "--output", folder)
+    deployed.dataflow("backup", "--output", folder)
     return folder
 
 
@@ -60,8 +46,17 @@ def test_a_backup_shows_no_secret(deployed, backup):
 
 
 def test_a_running_stack_is_not_overwritten(deployed, backup):
-    shown = command(deployed, "restore", backup, status=1)
+    shown = deployed.dataflow("restore", backup, status=1)
     assert "is deployed: a restore would overwrite it" in shown
+
+
+def test_a_lost_state_comes_back_from_the_backup(deployed, backup):
+    folder = deployed.stack.paths.state / ".pulumi" / "stacks" / "dataflow"
+    for path in folder.glob(f"{deployed.stack.name}.json*"):
+        path.unlink()
+    assert not deployed.stack.exists
+    deployed.dataflow("pulumi", "stack", "init", "--secrets-provider", "passphrase")
+    deployed.dataflow("pulumi", "stack", "import", "--file", backup / "state.json")
     deployed.pulumi("preview", "--expect-no-changes")
 
 
@@ -75,10 +70,10 @@ def test_what_is_destroyed_comes_back(deployed, backup):
     content = bytearray((damaged / "lake.sealed").read_bytes())
     content[len(content) // 2] ^= 1
     (damaged / "lake.sealed").write_bytes(content)
-    assert "lake.sealed: is damaged" in command(deployed, "restore", damaged, status=1)
+    assert "lake.sealed: is damaged" in deployed.dataflow("restore", damaged, status=1)
     assert not deployed.stack.directory.exists()  # refused before anything was made
 
-    shown = command(deployed, "restore", backup)
+    shown = deployed.dataflow("restore", backup)
     print(shown[shown.index("RPO") :])
     assert "checksums are equal" in shown
     assert flight_rows(deployed, TOTALS) == before

@@ -20,7 +20,11 @@ pytestmark = [pytest.mark.engine, pytest.mark.timeout(600)]
 # What an upgrade changes: release -> name of a resource, or a pattern of names -> why. A line more
 # for a change more. What could lose data has no place here, and is refused even if it is named.
 DOCUMENTED: dict[str, dict[str, str]] = {
-    "0.1.0": {},
+    "0.1.0": {
+        "search-airbyte-logs-cleaner-*": "the pipeline deletes the logs of syncs after 90 days",
+        "pipeline-process": "it gets the address of the logs, and the login that deletes them",
+        "dbt-build-run": "it has the configuration of the pipeline",
+    },
 }
 # In every preview of a recorded state: this machine has none of the stack's files.
 ABSENT = {"*-certificate": "it is issued anew"}
