@@ -17,7 +17,7 @@ from components.presentation.superset import Superset, SupersetArgs
 from components.processing.datasets import Datasets, DatasetsArgs
 from components.processing.dremio import STORE_USER as DREMIO_STORE_USER
 from components.processing.dremio import Dremio, DremioArgs
-from components.processing.pipeline import Pipeline, PipelineArgs
+from components.processing.pipeline import EXPORTED, Pipeline, PipelineArgs
 from components.processing.reflections import Reflections, ReflectionsArgs
 from components.runtime.products.dremio import PREFIX as DREMIO_PREFIX
 from components.runtime.service import Archive, Runtime
@@ -212,11 +212,12 @@ class Platform(pulumi.ComponentResource):
                 context=context,
                 object_store=store,
                 targets={
-                    "airbyte": airbyte.endpoint,
-                    "dremio": dremio.rest,
                     "pipeline": pipeline.service.endpoints["metrics"],
                     "superset": superset.endpoint,
                 },
+                exporter=pipeline.service.endpoints["metrics"],
+                exported=EXPORTED,
+                profile=settings.profile,
             ),
             inside,
         )

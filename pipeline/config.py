@@ -80,6 +80,15 @@ class LogsConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class SearchConfig:
+    """Elasticsearch, as a user with the right `monitor`."""
+
+    url: str
+    username: str
+    password_file: Path
+
+
+@dataclass(frozen=True, kw_only=True)
 class Config:
     """schedule: Quartz cron in UTC, or None. host, port: where `serve` listens. tls: the
     certificate that it serves with; None: clear text. certificates: name -> URL of what is asked
@@ -94,6 +103,7 @@ class Config:
     database: DatabaseConfig
     superset: SupersetConfig | None
     logs: LogsConfig | None
+    search: SearchConfig | None
     schedule: str | None
     tls: KeyPair | None
     certificates: Mapping[str, str]
@@ -124,9 +134,9 @@ def parse(raw: Mapping[str, Any]) -> Config:
     found = inputs.known_keys(
         raw,
         ("stack", "host", "port", *sections),
-        optional=("superset", "logs", "schedule", "tls", "certificates"),
+        optional=("superset", "logs", "search", "schedule", "tls", "certificates"),
     )
-    superset, logs = found.get("superset"), found.get("logs")
+    superset, logs, search = found.get("superset"), found.get("logs"), found.get("search")
     return Config(
         stack=inputs.text(found["stack"], "stack"),
         host=inputs.text(found["host"], "host"),
@@ -137,6 +147,7 @@ def parse(raw: Mapping[str, Any]) -> Config:
         database=_database(found["database"]),
         superset=None if superset is None else _superset(superset),
         logs=None if logs is None else _logs(logs),
+        search=None if search is None else _search(search),
         schedule=_schedule(found.get("schedule")),
         tls=key_pair(found.get("tls")),
         certificates=_certificates(found.get("certificates", {})),
@@ -209,6 +220,16 @@ def _logs(raw: Any) -> LogsConfig:
         username=inputs.text(found["username"], f"{at}.username"),
         password_file=_path(found["passwordFile"], f"{at}.passwordFile"),
         retention_days=inputs.whole(found["retentionDays"], f"{at}.retentionDays", least=1),
+    )
+
+
+def _search(raw: Any) -> SearchConfig:
+    at = "search"
+    found = _section(raw, at, "url", "username", "passwordFile")
+    return SearchConfig(
+        url=_url(found["url"], f"{at}.url"),
+        username=inputs.text(found["username"], f"{at}.username"),
+        password_file=_path(found["passwordFile"], f"{at}.passwordFile"),
     )
 
 

@@ -159,5 +159,22 @@ class History:
             status,
         )
 
+    def connections(self) -> dict[str, int]:
+        """dict database -> open connections of the server."""
+        rows = self._db.execute(
+            "SELECT datname, numbackends FROM pg_stat_database WHERE datname IS NOT NULL"
+        )
+        return {row["datname"]: row["numbackends"] for row in rows}
+
+    def connection_limit(self) -> int:
+        """Connections of the server that are not kept for superusers."""
+        row = self._one(
+            """
+            SELECT current_setting('max_connections')::int
+                - current_setting('superuser_reserved_connections')::int AS most
+            """
+        )
+        return int(row["most"]) if row else 0
+
     def _one(self, query: str, *parameters: Any) -> DictRow | None:
         return self._db.execute(query.encode(), parameters).fetchone()

@@ -5,9 +5,11 @@ http://www.quartz-scheduler.org/documentation/quartz-2.3.0/tutorials/crontrigger
 
 import re
 from datetime import UTC, datetime
+from itertools import islice, pairwise
 
 from cronsim import CronSim, CronSimError
 
+TIMES_COMPARED = 100  # a week of a schedule that runs every two hours: nights and weekends too
 _DAY_NUMBER = re.compile(r"(?<![#/\d])\d")
 
 
@@ -32,6 +34,14 @@ def next_time(expression: str, after: datetime) -> datetime:
     """First time strictly after `after`."""
     found: datetime = next(quartz(expression, after))
     return found
+
+
+def longest_interval(expression: str, after: datetime) -> float:
+    """Seconds between those two of the next times that are furthest apart."""
+    times = list(islice(quartz(expression, after), TIMES_COMPARED))
+    return max(
+        ((later - earlier).total_seconds() for earlier, later in pairwise(times)), default=0.0
+    )
 
 
 def _counted_from_zero(match: re.Match[str]) -> str:

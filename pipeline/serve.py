@@ -1,4 +1,5 @@
-"""The pipeline as a service: runs by schedule, /metrics for Prometheus, /health.
+"""The pipeline as a service: runs by schedule, /metrics for Prometheus, of products that have
+none of their own too (/metrics/SERVICE), and /health.
 
 Each run is a process of its own (`pipeline run`), so that it cannot take the service down and
 leaves nothing behind; its records in PostgreSQL feed the metrics, whoever started it.
@@ -25,8 +26,9 @@ from starlette.routing import Route
 
 from pipeline.certificates import CertificateMetrics
 from pipeline.config import Config
+from pipeline.exporters import FAULTS, Busy, exporters
 from pipeline.history import History
-from pipeline.schedule import next_time
+from pipeline.schedule import longest_interval, next_time
 from tls.contexts import context_factory
 
 LONGEST_WAIT_S = 60.0  # the clock may be set: the time to the next run is measured anew
@@ -92,7 +94,20 @@ class RunMetrics(Collector):
     def collect(self) -> Iterator[GaugeMetricFamily]:
         with History(self._config.database, "pipeline metrics") as history:
             history.create_tables()
-            yield _model_times(history.last_dbt_run())
+            last_dbt = history.last_dbt_run()
+            yield _model_times(last_dbt)
+            if last_dbt:
+                yield GaugeMetricFamily(
+                    "dbt_last_run_success",
+                    "1 if every model and test of the newest dbt run succeeded, else 0",
+                    value=float(last_dbt["status"] == "success"),
+                )
+            if self._config.schedule:
+                yield GaugeMetricFamily(
+                    "pipeline_schedule_interval_seconds",
+                    "Longest time that the schedule leaves between two runs",
+                    value=longest_interval(self._config.schedule, datetime.now(UTC)),
+                )
             yield from _run_gauges(
                 history.last_run(self._config.stack),
                 history.last_run(self._config.stack, "success"),
@@ -143,18 +158,36 @@ def application(config: Config, scheduler: Scheduler) -> Starlette:
     registry.register(metrics_collector)
     registry.register(CertificateMetrics(config.certificates))
 
+    products = exporters(config)
+
     def metrics(_: Request) -> Response:
         try:
             return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
         except psycopg.Error as fault:
             return PlainTextResponse(f"no database: {type(fault).__name__}", status_code=503)
 
+    def product_metrics(request: Request) -> Response:
+        service = request.path_params["service"]
+        if service not in products:
+            return PlainTextResponse(f"{service}: unknown", status_code=404)
+        try:
+            return Response(products[service].text(), media_type=CONTENT_TYPE_LATEST)
+        except (*FAULTS, Busy) as fault:
+            text = f"{service} does not answer: {type(fault).__name__}"
+            return PlainTextResponse(text, status_code=503)
+
     def health(_: Request) -> Response:
         next_run = scheduler.next_run.isoformat() if scheduler.next_run else None
         body = {"status": "ok" if scheduler.healthy else "no scheduler", "nextRun": next_run}
         return JSONResponse(body, status_code=200 if scheduler.healthy else 503)
 
-    return Starlette(routes=[Route("/metrics", metrics), Route("/health", health)])
+    return Starlette(
+        routes=[
+            Route("/metrics", metrics),
+            Route("/metrics/{service}", product_metrics),
+            Route("/health", health),
+        ]
+    )
 
 
 def serve(config: Config, path: Path) -> None:

@@ -1,5 +1,6 @@
 """Rules on Airbyte: its installation, and its connections."""
 
+import re
 from collections.abc import Iterator
 
 from policies.model import (
@@ -11,14 +12,18 @@ from policies.model import (
     Stack,
     each,
     each_of,
+    matches,
+    number,
     violation,
 )
-from policies.reading import CONFIGURED, STARTED, files_named, variables
+from policies.reading import CONFIGURED, PODS, STARTED, files_named, variables
 from policies.values import Node
 
 CHARTS = ("kubernetes:helm.sh/*:Release", "kubernetes:helm.sh/*:Chart")
 CONNECTION = "pulumi-python:dynamic/dataflow/airbyte:Connection"
 DESTINATION = "pulumi-python:dynamic/dataflow/airbyte:Destination"
+# Of Airbyte, and of its older versions.
+RETRIES = re.compile(r"SYNC_JOB_(RETRIES_(COMPLETE|PARTIAL)_FAILURES_MAX_TOTAL|MAX_ATTEMPTS)")
 EMBEDDED = "airbyte.json"  # settings of the embedded engine
 
 
@@ -92,6 +97,24 @@ def _complete(connection: Resource, stack: Stack, _context: Context) -> Found:
                 yield violation(stream[key], f"sync mode {mode}", connection)
 
 
+def _retries(resource: Resource) -> Iterator[Node]:
+    """The settings of how often a sync is tried."""
+    for settings in _embedded(resource):
+        yield settings["maxAttempts"]
+    for values in _values(resource):
+        given = values["global.env_vars"].items()
+        yield from (value for name, value in given if RETRIES.fullmatch(name))
+    if matches(resource.type, STARTED):
+        yield from (value for name, value in variables(resource) if RETRIES.fullmatch(name))
+
+
+def _bounded(resource: Resource, _stack: Stack, context: Context) -> Found:
+    most = context.settings["attempts"]
+    for tries in _retries(resource):
+        if not tries.missing and not 1 <= (tries.number or 0) <= most:
+            yield violation(tries, f"expected 1 to {most}", resource)
+
+
 def _into_bronze(destination: Resource, _stack: Stack, _context: Context) -> Found:
     path = destination.props["configuration.s3_bucket_path"]
     if path.value is not None and path.text.partition("/")[0] != "bronze":
@@ -101,6 +124,7 @@ def _into_bronze(destination: Resource, _stack: Stack, _context: Context) -> Fou
 def _connections(stack: Stack, context: Context) -> Found:
     yield from each_of(CONNECTION, check=_complete)(stack, context)
     yield from each_of(DESTINATION, check=_into_bronze)(stack, context)
+    yield from each_of(*CHARTS, *CONFIGURED, *PODS, check=_bounded)(stack, context)
 
 
 RULES = (
@@ -133,10 +157,12 @@ RULES = (
     ),
     Rule(
         id="A04",
-        title="Connections are complete, and write to bronze.",
-        why="A stream without cursor or key is copied twice, or loses what changed.",
-        fix="set schedule, cursorField and primaryKey, and a path below bronze/",
+        title="Connections are complete, write to bronze, and give up in the end.",
+        why="A stream without cursor or key is copied twice, or loses what changed; a sync that "
+        "is tried for ever hides that it fails.",
+        fix="set schedule, cursorField and primaryKey, a path below bronze/, and bounded attempts",
         severity=Severity.MEDIUM,
         stack=_connections,
+        settings={"attempts": number(20, "Most attempts of a sync: Airbyte's own bound.")},
     ),
 )

@@ -351,6 +351,33 @@ def _egress_edges(edge: Node, context: Context) -> Found:
             yield violation(peer, "every pod is allowed")
 
 
+def _flow_edges(resource: Resource, context: Context) -> Found:
+    """Edges between services that are known by name, against those of the flow."""
+    source = _service_of(resource.props["spec.podSelector"])
+    allowed = {*EDGES.get(source, ()), *context.settings["edges"].get(source, ())}
+    for edge in _egress(resource):
+        for peer in edge["to"]:
+            target = _service_of(peer["podSelector"])
+            if source and target and _product(source) != _product(target):
+                if target not in allowed:
+                    yield violation(peer["podSelector"], f"{source} does not need {target}")
+
+
+def _service_of(selector: Node) -> str:
+    """The service that a selector of pods names; "" for another selection."""
+    labels = selector["matchLabels"]
+    return next((name for key in SERVICE_LABELS if (name := labels.member(key).text)), "")
+
+
+def _product(service: str) -> str:
+    return service.partition("-")[0]
+
+
+def _edges(resource: Resource, context: Context) -> Found:
+    yield from each(_egress, _egress_edges)(resource, context)
+    yield from _flow_edges(resource, context)
+
+
 def _names_pods(peer: Node) -> bool:
     return not (
         peer["podSelector.matchLabels"].missing and peer["podSelector.matchExpressions"].missing
@@ -475,6 +502,29 @@ def _bounded_job(resource: Resource, _context: Context) -> Found:
             yield violation(job[key])
 
 
+_EDGES = {
+    "type": "object",
+    "additionalProperties": {"type": "array", "items": {"type": "string"}},
+}
+# Who calls whom: specification, "Architecture"; the pipeline runs its data flow and watches it.
+EDGES: Mapping[str, tuple[str, ...]] = {
+    "airbyte": ("elasticsearch", "minio", "postgres"),
+    "dbt-build": ("airbyte", "dremio", "postgres", "superset"),
+    "dremio": ("elasticsearch", "minio", "postgres", "zookeeper"),
+    "dremio-executor": ("elasticsearch", "minio", "postgres", "zookeeper"),
+    "pipeline": (
+        *("airbyte", "dremio", "elasticsearch", "minio", "postgres", "prometheus", "superset"),
+    ),
+    "postgres": ("minio",),  # its archive
+    "prometheus": (
+        *("airbyte", "dremio", "elasticsearch", "minio", "pipeline", "postgres", "superset"),
+    ),
+    "shop-seed": ("postgres",),
+    "superset": ("dremio", "postgres"),
+    "superset-beat": ("dremio", "postgres"),
+    "superset-worker": ("dremio", "postgres"),
+}
+SERVICE_LABELS = ("dataflow/service", "app.kubernetes.io/name", "app")
 _QUORUM: Mapping[str, Any] = {"type": "object", "additionalProperties": {"type": "integer"}}
 
 RULES = (
@@ -687,12 +737,19 @@ RULES = (
     ),
     Rule(
         id="K23",
-        title="Egress names pods, or addresses with ports.",
+        title="Egress follows the edges of the flow: pods, or addresses with ports.",
         why="Data leaves through a connection that the flow does not need.",
         fix="name the pods and the ports that the flow needs; DNS may go anywhere",
         severity=Severity.HIGH,
         types=(NETWORK_POLICY,),
-        check=each(_egress, _egress_edges),
+        check=_edges,
+        settings={
+            "edges": Setting(
+                default={},
+                schema=_EDGES,
+                text="Service -> others that it may call too.",
+            )
+        },
     ),
     Rule(
         id="K24",

@@ -16,12 +16,13 @@ from policies.model import (
     offence,
     violation,
 )
-from policies.reading import STARTED, known_text, setting, variables
+from policies.reading import STARTED, hours, known_text, setting, variables
 from policies.values import Node, NotKnown, strings
 
 BUCKET = "minio:index/s3Bucket:S3Bucket"
 BUCKET_POLICY = "minio:index/s3BucketPolicy:S3BucketPolicy"
 VERSIONING = "minio:index/s3BucketVersioning:S3BucketVersioning"
+RETENTION = "minio:index/s3BucketRetention:S3BucketRetention"
 LIFECYCLE = "minio:index/ilmPolicy:IlmPolicy"
 ENCRYPTION = "minio:index/s3BucketServerSideEncryption:S3BucketServerSideEncryption"
 USER = "minio:index/iamUser:IamUser"
@@ -32,6 +33,8 @@ DREMIO_SOURCE = "pulumi-python:dynamic/dataflow/dremio:Source"
 EVERYBODY = ("*", "arn:aws:iam:::*")
 ROOT_USERS = ("minio-root", "minioadmin", "root")
 AUDIT_DAYS = 90  # specification, "Audit Data Access"
+DAYS_OF = {"DAYS": 1, "YEARS": 365}
+STALE_UPLOADS, STALE_HOURS = "MINIO_API_STALE_UPLOADS_EXPIRY", 7 * 24
 
 
 def _statements(document: Node) -> Iterator[Node]:
@@ -96,12 +99,20 @@ def _versioned(bucket: Resource, stack: Stack, context: Context) -> Found:
         yield violation(status[0] if status else bucket.props["bucket"], "no versioning", bucket)
 
 
-def _locked(bucket: Resource, _context: Context) -> Found:
-    props = bucket.props
-    if not matches(props["bucket"].text, _context.settings["buckets"]):
+def _locked(bucket: Resource, stack: Stack, context: Context) -> Found:
+    if not matches(bucket.props["bucket"].text, context.settings["buckets"]):
         return
-    if not props["objectLocking"].on:
-        yield violation(props["objectLocking"])
+    if not (locking := bucket.props["objectLocking"]).on:
+        yield violation(locking, of=bucket)
+    kept = _of_bucket(stack, RETENTION, bucket)
+    if not kept:
+        yield violation(bucket.props["bucket"], "has no retention", bucket)
+    for one in kept:
+        if (mode := one.props["mode"]).text != "COMPLIANCE":
+            yield violation(mode, "who may write could delete", one)
+        period, unit = one.props["validityPeriod"], one.props["unit"].text
+        if (period.number or 0) * DAYS_OF.get(unit.upper(), 0) < AUDIT_DAYS:
+            yield violation(period, f"{unit}, expected {AUDIT_DAYS} days or more", one)
 
 
 def _cleaned(bucket: Resource, stack: Stack, context: Context) -> Found:
@@ -112,11 +123,29 @@ def _cleaned(bucket: Resource, stack: Stack, context: Context) -> Found:
         if rule["status"].text in ("", "Enabled")
     ]
     name = bucket.props["bucket"]
-    if not any(rule["noncurrentVersionExpirationDays"].number for rule in rules):
+    old = [rule["noncurrentVersionExpirationDays"].number for rule in rules if _of_all(rule)]
+    if not any(old):
         yield violation(name, "old versions stay for ever", bucket)
     for prefix in context.settings["temporary"]:
         if not any(rule["filter"].text == prefix and rule["expiration"].text for rule in rules):
             yield violation(name, f"{prefix} stays for ever", bucket)
+
+
+def _of_all(rule: Node) -> bool:
+    """Whether a rule is for the whole bucket."""
+    return rule["filter"].missing and rule["tags"].missing
+
+
+def _tidy(stack: Stack, context: Context) -> Found:
+    yield from each_of(BUCKET, check=_cleaned)(stack, context)
+    yield from each_of(*STARTED, check=_uploads_end)(stack, context)
+
+
+def _uploads_end(server: Resource, _stack: Stack, _context: Context) -> Found:
+    """MinIO aborts uploads that nobody completes after a day, unless it is told otherwise."""
+    expiry = setting(dict(variables(server)), STALE_UPLOADS, "env")
+    if not expiry.missing and not 0 < (hours(expiry.text) or 0) <= STALE_HOURS:
+        yield violation(expiry, f"expected {STALE_HOURS}h or less", server)
 
 
 def _encrypted(bucket: Resource, stack: Stack, _context: Context) -> Found:
@@ -233,19 +262,19 @@ RULES = (
         id="S04",
         title="Audit logs cannot be deleted.",
         why="Who breaks in deletes the traces first.",
-        fix=f"set objectLocking; in the store, retention of {AUDIT_DAYS} days in mode COMPLIANCE",
+        fix=f"set objectLocking, and an S3BucketRetention of {AUDIT_DAYS} days, mode COMPLIANCE",
         severity=Severity.HIGH,
-        types=(BUCKET,),
-        check=_locked,
+        stack=each_of(BUCKET, check=_locked),
         settings={"buckets": names(("*audit*", "*logs"), "Buckets that hold audit logs.")},
     ),
     Rule(
         id="S05",
         title="Buckets are cleaned.",
-        why="Old versions and what jobs leave behind fill the disk.",
-        fix="add an IlmPolicy with noncurrentVersionExpirationDays, and expiration of tmp/",
+        why="Old versions, and what jobs and uploads leave behind, fill the disk.",
+        fix="add an IlmPolicy with noncurrentVersionExpirationDays for the whole bucket and with "
+        f"expiration of tmp/; leave {STALE_UPLOADS} alone",
         severity=Severity.MEDIUM,
-        stack=each_of(BUCKET, check=_cleaned),
+        stack=_tidy,
         settings={"temporary": names((), "Prefixes that must expire, such as tmp/.")},
     ),
     Rule(

@@ -212,6 +212,14 @@ def setting(values: dict[str, Node], name: str, path: str) -> Node:
     return Node(None, f"{path} {name}")
 
 
+def hours(duration: str) -> float | None:
+    """A duration of Go, such as 2160h or 1h30m, in hours."""
+    if not re.fullmatch(r"(\d+(\.\d+)?[hms])+", duration):
+        return None
+    unit = {"h": 1.0, "m": 1 / 60, "s": 1 / 3600}
+    return sum(float(n) * unit[u] for n, _, u in re.findall(r"(\d+(\.\d+)?)([hms])", duration))
+
+
 def known_text(node: Node) -> str:
     """Its text, or "" while it is unknown."""
     try:

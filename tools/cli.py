@@ -57,7 +57,7 @@ def up(
     ] = None,
 ) -> None:
     """Install what is missing, deploy the stack, run the pipeline, and say where to look."""
-    from tools.policing import pack_arguments
+    from tools import policing
     from tools.running import NotFromHere
 
     target = _stack(stack)
@@ -67,7 +67,9 @@ def up(
     with _clear_errors():
         target.create(secrets_provider)
         target.revive()
-        if target.pulumi("up", "--yes", "--skip-preview", *pack_arguments(target)):
+        with policing.mandatory_rules(target) as rules:
+            failed = target.pulumi("up", "--yes", "--skip-preview", *rules)
+        if failed:
             raise StackError(
                 f"stack {stack!r} is not complete: the messages above say what failed. Mend it "
                 "and run the same command again: it goes on where it stopped."
@@ -76,6 +78,8 @@ def up(
             _run_pipeline(target)
         except NotFromHere as said:
             console.print(f"\n{said}", soft_wrap=True)
+        judged, pack = policing.pack_of(target)
+        policing.show_counts(target, policing.findings(target, judged, pack), console)
         _summary(target)
 
 

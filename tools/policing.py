@@ -1,8 +1,12 @@
 """The policy pack on a stack: the arguments that make the engine run it, and reports of it."""
 
 import json
+import tempfile
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
@@ -22,6 +26,22 @@ def pack_arguments(stack: Stack) -> list[str]:
     settings = config_file(stack.name)
     chosen = ["--policy-pack-config", str(settings)] if settings else []
     return ["--policy-pack", str(stack.paths.root / "policies"), *chosen]
+
+
+@contextmanager
+def mandatory_rules(stack: Stack) -> Iterator[list[str]]:
+    """As pack_arguments, but for the advisory rules, all of whose findings the engine would print
+    at every run. Raises StackError for a wrong policies/config."""
+    _judged, pack = pack_of(stack)
+    chosen = {
+        **configuration(stack.name),
+        **{one.rule.id: Level.DISABLED for one in pack.rules if one.level is Level.ADVISORY},
+    }
+    with tempfile.TemporaryDirectory() as folder:
+        settings = Path(folder) / "policies.json"
+        settings.write_text(json.dumps(chosen))
+        pack_folder = str(stack.paths.root / "policies")
+        yield ["--policy-pack", pack_folder, "--policy-pack-config", str(settings)]
 
 
 def pack_of(stack: Stack) -> tuple[Judged, Pack]:
@@ -57,6 +77,18 @@ def show(found: list[Finding], console: Console) -> None:
         console.print(finding.level.value, finding.rule.id, finding.message, markup=False)
     counts = Counter(finding.level for finding in found)
     console.print(f"{counts[Level.MANDATORY]} mandatory, {counts[Level.ADVISORY]} advisory")
+
+
+def show_counts(stack: Stack, found: list[Finding], console: Console) -> None:
+    """One line on the advisory findings: how many of each rule."""
+    counts = Counter(one.rule.id for one in found if one.level is Level.ADVISORY)
+    if counts:
+        rules = ", ".join(f"{rule} {count}" for rule, count in sorted(counts.items()))
+        console.print(
+            f"policies: {counts.total()} advisory findings ({rules}), shown by "
+            f"bin/dataflow policy report --stack {stack.name}",
+            soft_wrap=True,
+        )
 
 
 def broken(found: list[Finding]) -> bool:

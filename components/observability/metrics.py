@@ -1,4 +1,4 @@
-"""Prometheus, which collects the metrics of every service of the stack."""
+"""Prometheus, which collects the metrics of every service of the stack, and judges them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import pulumi
 
 from components.context import Context
+from components.observability import alerts
 from components.runtime.service import Certificate, Endpoint, Readiness, Service
 from components.storage.object_store import ObjectStore
 from services.minio import config as minio_config
@@ -14,16 +15,22 @@ from services.prometheus.config import Scrape
 
 CERTIFICATE = Certificate()
 SCRAPE_INTERVAL_S = 15
+EXPORTER_INTERVAL_S = 60  # each reading is a few calls of the product's API
 RETENTION_DAYS = 90  # as long as the audit log (specification, "Audit Data Access")
 
 
 @dataclass(frozen=True, kw_only=True)
 class MetricsArgs:
-    """targets: service -> endpoint that serves /metrics to everybody on this machine."""
+    """targets: service -> endpoint that serves /metrics to everybody on this machine.
+    exporter: endpoint that serves metrics of `exported` services, at /metrics/SERVICE.
+    profile: name of the sizes, and so of the times that work may take."""
 
     context: Context
     object_store: ObjectStore
     targets: Mapping[str, Endpoint]
+    exporter: Endpoint
+    exported: tuple[str, ...]
+    profile: str
 
 
 class Metrics(pulumi.ComponentResource):
@@ -43,6 +50,7 @@ def _service(args: MetricsArgs) -> Service:
     directory = runtime.directory("prometheus")
     ports = runtime.ports("prometheus")
     store = args.object_store.endpoint
+    own = runtime.endpoint("prometheus", "http")
     scrapes = [
         Scrape(
             job="minio",
@@ -53,7 +61,17 @@ def _service(args: MetricsArgs) -> Service:
         ),
         *(
             Scrape(job=job, targets=(f"{target.host}:{target.port}",), ca_file=target.ca_file)
-            for job, target in sorted(args.targets.items())
+            for job, target in sorted({**args.targets, "prometheus": own}.items())
+        ),
+        *(
+            Scrape(
+                job=service,
+                targets=(f"{args.exporter.host}:{args.exporter.port}",),
+                path=f"/metrics/{service}",
+                ca_file=args.exporter.ca_file,
+                interval_s=EXPORTER_INTERVAL_S,
+            )
+            for service in sorted(args.exported)
         ),
     ]
     return Service(
@@ -70,6 +88,7 @@ def _service(args: MetricsArgs) -> Service:
         files=prometheus_config.files(
             scrapes=scrapes,
             interval_s=SCRAPE_INTERVAL_S,
+            rules=alerts.files([scrape.job for scrape in scrapes], args.profile),
             tls=runtime.certificate_files("prometheus", CERTIFICATE),
         ),
         secret_files={"minio-token": args.object_store.metrics_token},
@@ -77,5 +96,5 @@ def _service(args: MetricsArgs) -> Service:
         size=args.context.sizes["prometheus"],
         certificate=CERTIFICATE,
         readiness=Readiness(kind="http", port=ports["http"], path="/-/ready"),
-        connects_to=("minio", *sorted(args.targets)),
+        connects_to=("minio", "prometheus", *sorted(args.targets)),
     )

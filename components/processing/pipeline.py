@@ -26,7 +26,7 @@ from components.runtime.service import (
 )
 from components.security.credentials import Credentials
 from components.storage.postgres import Postgres
-from components.storage.search import LOG_CLEANER, LOG_RETENTION_DAYS, Search
+from components.storage.search import LOG_CLEANER, LOG_RETENTION_DAYS, MONITOR, Search
 from flow.dbt import digest, project_files
 from flow.derive import dbt_sources, physical_dataset
 from flow.model import DataFlow
@@ -36,6 +36,8 @@ from tls.files import CertificateFiles
 CERTIFICATE = Certificate()
 SERVICE = "pipeline"
 CALLED = ("airbyte", "dremio", "postgres", "superset")
+# Services whose metrics it reads from their APIs: pipeline/exporters.py.
+EXPORTED = ("airbyte", "dremio", "elasticsearch", "postgres")
 DATABASE = "pipeline"
 SUPERSET_USER = "admin"
 DBT_PROJECT = Path(__file__).parents[2] / "dbt_project"
@@ -83,13 +85,16 @@ def _service(args: PipelineArgs) -> Service:
     return Service(
         name=SERVICE,
         command=_command(args, SERVICE, "serve"),
-        files=_files(args, SERVICE, _certificates(args.context.runtime, tls)),
-        secret_files=_secret_files(args.context.credentials),
+        files=_files(args, SERVICE, {**_search(args), **_certificates(args.context.runtime, tls)}),
+        secret_files={
+            **_secret_files(args.context.credentials),
+            "search-password": args.context.credentials.secret("elasticsearch-metrics"),
+        },
         ports=ports,
         size=args.context.sizes["pipeline"],
         certificate=CERTIFICATE,
         readiness=Readiness(kind="http", port=ports["metrics"], path="/health"),
-        connects_to=tuple(sorted(asked.union(CALLED, {"elasticsearch"}))),
+        connects_to=tuple(sorted(asked.union(CALLED, EXPORTED))),
     )
 
 
@@ -127,6 +132,18 @@ def _files(
     return {
         "pipeline.json": json.dumps(config, indent=2),
         "dbt-sources/sources.yml": yaml.safe_dump(dbt_sources(args.flow), sort_keys=False),
+    }
+
+
+def _search(args: PipelineArgs) -> dict[str, Any]:
+    """Whom it asks for Elasticsearch's state, and as whom."""
+    config = args.context.runtime.directory(SERVICE) / "config"
+    return {
+        "search": {
+            "url": args.search.endpoint.url,
+            "username": MONITOR,
+            "passwordFile": str(config / "search-password"),
+        }
     }
 
 

@@ -1,7 +1,7 @@
 """Elasticsearch: the log index of the pipeline.
 
-Creates the server, the template of the indices `airbyte-logs-YYYY.MM.DD`, and two users with
-roles: one may write them, the other one delete them, and nothing else.
+Creates the server, the template of the indices `airbyte-logs-YYYY.MM.DD`, and three users with
+roles: one may write them, one delete them, one see the state of the cluster, and nothing else.
 """
 
 import json
@@ -19,6 +19,7 @@ from services.elasticsearch.config import SUPERUSER
 HEAP = "1g"  # logs of one machine; the process takes about 300 MB more
 LOG_WRITER = "airbyte_logs"
 LOG_CLEANER = "airbyte_logs_cleaner"
+MONITOR = "dataflow_metrics"
 LOG_INDICES = "airbyte-logs-*"
 LOG_RETENTION_DAYS = 90  # as long as the audit log (specification, "Audit Data Access")
 CERTIFICATE = Certificate()
@@ -80,6 +81,16 @@ class Search(pulumi.ComponentResource):
                 mappings=json.dumps(LOG_MAPPINGS),
                 settings=json.dumps({"index.number_of_replicas": str(min(1, nodes - 1))}),
             ),
+            opts=options,
+        )
+        monitor = elasticstack.SecurityRole(
+            f"{name}-metrics-role", name=MONITOR, clusters=["monitor"], opts=options
+        )
+        elasticstack.SecurityUser(
+            f"{name}-metrics-user",
+            username=MONITOR,
+            password=secret("elasticsearch-metrics"),
+            roles=[monitor.name],
             opts=options,
         )
         self.log_writer = _user(

@@ -3,13 +3,14 @@
 https://prometheus.io/docs/prometheus/latest/configuration/configuration/#scrape_config
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from services.prometheus.rules import FOLDER
 from tls.files import CertificateFiles
 
 HOST = "127.0.0.1"
@@ -24,6 +25,7 @@ class Scrape:
     bearer_token_file: sent as `Authorization: Bearer`.
     username, password_file: sent as basic authentication; both or none, and no token then.
     ca_file: of the authority that vouches for the targets; without one they are asked over HTTP.
+    interval_s: seconds between two readings; None for those of all jobs.
     """
 
     job: str
@@ -33,6 +35,7 @@ class Scrape:
     username: str | None = None
     password_file: Path | None = None
     ca_file: Path | None = None
+    interval_s: int | None = None
 
     def __post_init__(self) -> None:
         if not self.targets:
@@ -44,10 +47,15 @@ class Scrape:
 
 
 def files(
-    *, scrapes: Sequence[Scrape], interval_s: int, tls: CertificateFiles | None = None
+    *,
+    scrapes: Sequence[Scrape],
+    interval_s: int,
+    rules: Mapping[str, str] | None = None,
+    tls: CertificateFiles | None = None,
 ) -> dict[str, str]:
     """Relative path -> text. Raises ValueError for a job name that is used twice.
 
+    rules: files of rules.file, which become part of the answer.
     tls: the certificate to serve with; it is read anew for every connection.
     """
     names = [scrape.job for scrape in scrapes]
@@ -55,9 +63,11 @@ def files(
         raise ValueError(f"scrape job {doubled[0]!r}: the name is used twice")
     settings = {
         "global": {"scrape_interval": f"{interval_s}s", "evaluation_interval": f"{interval_s}s"},
+        "rule_files": [f"{FOLDER}/*.yml"],  # relative to the file that says so
         "scrape_configs": [_scrape_config(scrape) for scrape in scrapes],
     }
     return {
+        **(rules or {}),
         "prometheus.yml": yaml.safe_dump(settings, sort_keys=False),
         WEB_CONFIG: yaml.safe_dump(_web_config(tls), sort_keys=False),
     }
@@ -101,6 +111,9 @@ def _scrape_config(scrape: Scrape) -> dict[str, Any]:
         "metrics_path": scrape.path,
         "static_configs": [{"targets": list(scrape.targets)}],
     }
+    if scrape.interval_s is not None:
+        config["scrape_interval"] = f"{scrape.interval_s}s"
+        config["scrape_timeout"] = f"{scrape.interval_s // 2}s"
     if scrape.ca_file is not None:
         config |= {"scheme": "https", "tls_config": {"ca_file": str(scrape.ca_file)}}
     if scrape.bearer_token_file is not None:

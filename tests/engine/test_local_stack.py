@@ -205,6 +205,40 @@ def test_a_third_table_is_one_stream_in_the_review(deployed, tmp_path):
     deployed.pulumi("preview", "--expect-no-changes")
 
 
+# What exists only after something has happened that no test of this stack does.
+AFTER_EVENTS = {"minio_s3_requests_5xx_errors_total", "superset_dashboard_load_time_bucket"}
+METRIC = re.compile(
+    r"\b(?:airbyte|certificate|dbt|dremio|elasticsearch|minio|pipeline|postgres|prometheus"
+    r"|superset)_\w+"
+)
+
+
+def test_every_metric_that_an_alert_asks_for_exists(deployed):
+    with httpx.Client(base_url=deployed.url("prometheus"), verify=deployed.stack.trust) as api:
+        groups = api.get("/api/v1/rules").json()["data"]["groups"]
+        rules = [rule for group in groups for rule in group["rules"]]
+        asked = {name for rule in rules for name in METRIC.findall(rule["query"])}
+        assert len(asked) > 20
+
+        def missing() -> set[str]:
+            known = api.get("/api/v1/label/__name__/values").json()["data"]
+            return asked - AFTER_EVENTS - set(known)
+
+        deadline = time.monotonic() + 150  # exporters are asked once a minute
+        while missing():
+            assert time.monotonic() < deadline, missing()
+            time.sleep(1)
+        assert [r["name"] for r in rules if r["health"] == "err"] == []
+        up = api.get("/api/v1/query", params={"query": "up"}).json()["data"]["result"]
+        assert {sample["metric"]["job"]: sample["value"][1] for sample in up} == dict.fromkeys(
+            (
+                *("airbyte", "dremio", "elasticsearch", "minio", "pipeline", "postgres"),
+                *("prometheus", "superset"),
+            ),
+            "1",
+        )
+
+
 def test_the_pipeline_runs_again(deployed):
     expired = "/airbyte-logs-2020.01.01"
     with search(deployed.stack) as api:

@@ -68,6 +68,7 @@ DAEMON_JSON = json.dumps(
         "tlsverify": True,
     }
 )
+AIRBYTE = {"authEnabled": True, "database": {"dbname": "airbyte", "sslmode": "verify-full"}}
 AUDIT = {"dataflow/audit-sink": "logs", "dataflow/audit-retention-days": "90"}
 
 
@@ -465,12 +466,7 @@ GOLDEN: dict[str, tuple[str, dict[str, Any]]] = {
             "files": {
                 "postgresql.conf": POSTGRESQL_CONF,
                 "pg_hba.conf": PG_HBA,
-                "airbyte.json": json.dumps(
-                    {
-                        "authEnabled": True,
-                        "database": {"dbname": "airbyte", "sslmode": "verify-full"},
-                    }
-                ),
+                "airbyte.json": json.dumps(AIRBYTE),
                 "dremio.json": json.dumps({"tls": {"certificateFile": "c"}}),
             },
             "secretFiles": {"secret-key": Secret("k" * 64)},
@@ -497,6 +493,10 @@ GOLDEN: dict[str, tuple[str, dict[str, Any]]] = {
     "versioning": (
         "minio:index/s3BucketVersioning:S3BucketVersioning",
         {"bucket": "lake-audit", "versioningConfiguration": {"status": "Enabled"}},
+    ),
+    "retention": (
+        "minio:index/s3BucketRetention:S3BucketRetention",
+        {"bucket": "lake-audit", "mode": "COMPLIANCE", "validityPeriod": 90, "unit": "DAYS"},
     ),
     "lifecycle": (
         "minio:index/ilmPolicy:IlmPolicy",
@@ -725,6 +725,12 @@ MUTATIONS = [
     ),
     Mutation("K23", "edges", ("spec", "egress", 1, "to"), []),
     Mutation("K23", "edges", ("spec", "egress", 1, "to", 0), {"ipBlock": {"cidr": "0.0.0.0/0"}}),
+    Mutation(
+        "K23",
+        "edges",
+        ("spec", "egress", 1, "to", 0),
+        {"podSelector": {"matchLabels": {"dataflow/service": "superset"}}},
+    ),
     Mutation("K24", "service", ("spec", "type"), "LoadBalancer"),
     Mutation("K25", "gateway", ("spec", "listeners", 0, "protocol"), "HTTP"),
     Mutation("K25", "gateway", ("spec", "listeners", 0, "tls", "certificateRefs"), []),
@@ -777,6 +783,11 @@ MUTATIONS = [
     ),
     Mutation("S03", "versioning", ("versioningConfiguration", "status"), "Suspended"),
     Mutation("S04", "bucket", ("objectLocking",), False),
+    Mutation("S04", "retention", ("bucket",), "another"),
+    Mutation("S04", "retention", ("mode",), "GOVERNANCE"),
+    Mutation("S04", "retention", ("validityPeriod",), 89),
+    Mutation("S05", "lifecycle", ("rules", 0, "filter"), "tmp/"),
+    Mutation("S05", "container", ("envs", 0), "MINIO_API_STALE_UPLOADS_EXPIRY=720h"),
     Mutation(
         "S05", "lifecycle", ("rules", 0), {"id": "other", "expiration": "9d", "filter": "x/"}
     ),
@@ -865,6 +876,15 @@ MUTATIONS = [
     Mutation("A03", "container", ("envs", 2), "TRACKING_STRATEGY=segment"),
     Mutation("A04", "connection", ("schedule", "scheduleType"), None),
     Mutation("A04", "connection", ("streams", 0, "primaryKey"), []),
+    Mutation(
+        "A04", "postgres", ("files", "airbyte.json"), json.dumps({**AIRBYTE, "maxAttempts": 21})
+    ),
+    Mutation(
+        "A04",
+        "chart",
+        ("values", "global", "env_vars"),
+        {"SYNC_JOB_RETRIES_COMPLETE_FAILURES_MAX_TOTAL": "100"},
+    ),
     Mutation("A04", "destination", ("configuration", "s3_bucket_path"), "gold/postgres"),
     Mutation("R01", "lake", ("config", "secure"), False),
     Mutation("R01", "postgres", ("files", "dremio.json"), "{}"),

@@ -1,18 +1,21 @@
-"""Our own stacks break no rule that is mandatory there."""
+"""Our own stacks break no mandatory rule, and need every exception that they have."""
 
-from datetime import date
+from datetime import date, timedelta
+from functools import cache
 
 import pytest
 
 from components.runtime.process import ProcessRuntime
 from policies.catalog import RULES
+from policies.evaluation import EXCEPTIONS_KEY, Finding
 from policies.judged import CONFIG_FOLDER, Judged, configuration
 from policies.loading import resource
-from policies.model import Level
+from policies.model import Level, Stack
 from tests.components.runtime.test_docker_runtime import runtime as docker_runtime
 from tests.components.runtime.test_kubernetes_runtime import runtime as cluster_runtime
-from tests.support.declaring import declared
+from tests.support.declaring import Recorder, declared
 
+LONGEST_EXCEPTION = timedelta(days=365)
 TODAY = date(2026, 11, 26)  # exceptions end: these tests do not begin to fail by themselves
 
 
@@ -29,12 +32,26 @@ STACKS = {
 }
 
 
-def broken(stack: str, configured: dict, *, preview: bool) -> list[str]:
+@cache  # declaring a stack takes seconds
+def declared_stack(stack: str, preview: bool) -> Stack:
     runtime, config = STACKS[stack]
-    program = declared(runtime, preview=preview)
-    judged = Judged.of(config)
-    resources = [resource(token, name, props) for name, (token, props) in program.items()]
-    found = judged.pack(configured, TODAY).judge_all(judged.stack(resources))
+    recorder = Recorder()
+    program = declared(runtime, preview=preview, recorder=recorder)
+    outputs = {**recorder.outputs, f"dataflow-{stack}": recorder.outputs["platform"]}
+    program[f"dataflow-{stack}"] = ("pulumi:pulumi:Stack", {})
+    return Judged.of(config).stack(
+        resource(token, name, {**props, **outputs.get(name, {})})
+        for name, (token, props) in program.items()
+    )
+
+
+def findings(stack: str, configured: dict, *, preview: bool) -> list[Finding]:
+    pack = Judged.of(STACKS[stack][1]).pack(configured, TODAY)
+    return list(pack.judge_all(declared_stack(stack, preview)))
+
+
+def broken(stack: str, configured: dict, *, preview: bool) -> list[str]:
+    found = findings(stack, configured, preview=preview)
     return [f"{f.rule.id} {f.message}" for f in found if f.level is Level.MANDATORY]
 
 
@@ -54,3 +71,39 @@ def test_a_committed_configuration_is_valid(file):
     given = configuration(file.stem)
     assert set(given) <= {rule.id for rule in RULES}
     Judged.of({}).pack(given, TODAY)
+
+
+EXCEPTIONS = [
+    (file.stem, rule, exception)
+    for file in sorted(CONFIG_FOLDER.glob("*.json"))
+    for rule, given in configuration(file.stem).items()
+    for exception in given.get(EXCEPTIONS_KEY, ())
+]
+
+
+def excepted(stack: str, rule: str) -> set[str]:
+    """Resources that the rule would be broken by."""
+    return {
+        finding.name
+        for preview in (True, False)
+        for finding in findings(stack, {}, preview=preview)
+        if finding.rule.id == rule
+    }
+
+
+@pytest.mark.parametrize(("stack", "rule", "exception"), EXCEPTIONS)
+def test_an_exception_is_for_one_resource_that_needs_it(stack, rule, exception):
+    name = exception["resource"]
+    assert "*" not in name, f"{stack}: {rule}: {name}: an exception names one resource"
+    assert name in excepted(stack, rule), f"{stack}: {rule}: {name}: nothing to except: remove it"
+
+
+@pytest.mark.parametrize(("stack", "rule", "exception"), EXCEPTIONS)
+def test_an_exception_ends_within_a_year(stack, rule, exception):
+    assert date.fromisoformat(exception["expires"]) <= TODAY + LONGEST_EXCEPTION
+
+
+def test_the_local_stack_breaks_nothing_but_what_one_machine_lacks():
+    """What an unchanged stack shows people every time; more would be noise."""
+    shown = {finding.rule.id for finding in findings("local", {}, preview=False)}
+    assert shown == {"E03", "P03", "P06", "S01", "S06", "X04", "X07"}

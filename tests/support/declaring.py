@@ -21,10 +21,12 @@ COMPUTED: dict[str, dict[str, Any]] = {
 
 
 class Recorder(pulumi.runtime.Mocks):
-    """Keeps every registration: name -> (type, inputs)."""
+    """Keeps every registration: name -> (type, inputs), and what components say of themselves:
+    name -> outputs."""
 
     def __init__(self) -> None:
         self.resources: dict[str, tuple[str, dict]] = {}
+        self.outputs: dict[str, dict] = {}
 
     def new_resource(self, args: pulumi.runtime.MockResourceArgs):
         assert args.name not in self.resources, f"{args.name} is declared twice"
@@ -33,6 +35,15 @@ class Recorder(pulumi.runtime.Mocks):
 
     def call(self, args: pulumi.runtime.MockCallArgs):
         raise AssertionError(f"unexpected call of {args.token}")
+
+
+class Monitor(pulumi.runtime.mocks.MockMonitor):
+    """One that hands on the outputs of components, which the SDK's own forgets."""
+
+    def RegisterResourceOutputs(self, request):  # noqa: N802 - gRPC's name
+        name = request.urn.rpartition("::")[2]
+        self.mocks.outputs[name] = pulumi.runtime.rpc.deserialize_properties(request.outputs)
+        return super().RegisterResourceOutputs(request)
 
 
 def settings(**changes: Any) -> Settings:
@@ -80,7 +91,9 @@ def declared(
     from components.platform import Platform
 
     recorder = recorder or Recorder()
-    pulumi.runtime.set_mocks(recorder, project="dataflow", stack="test", preview=preview)
+    pulumi.runtime.mocks.set_mocks(
+        recorder, project="dataflow", stack="test", preview=preview, monitor=Monitor(recorder)
+    )
 
     @pulumi.runtime.test
     def program() -> None:

@@ -1,12 +1,15 @@
 """`bin/dataflow policy`: the list, the report and its exit code; the page on the rules."""
 
+import io
 import json
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 from typer.testing import CliRunner
 
 from policies import judged
+from policies.model import Level
 from tests.policies.test_report import STATE
 from tools import cli, policing, policy_docs
 from tools.paths import Paths
@@ -75,6 +78,21 @@ def test_preview_and_up_run_the_pack(tmp_path, monkeypatch):
         "--policy-pack-config",
         str(tmp_path / "local.json"),
     ]
+
+
+def test_up_runs_the_mandatory_rules_alone_and_counts_the_others(tmp_path):
+    stack = Exported(name="exported", paths=Paths(root=tmp_path, home=tmp_path))
+    with policing.mandatory_rules(stack) as arguments:
+        given = json.loads(Path(arguments[3]).read_text())
+    assert arguments[:3] == ["--policy-pack", str(tmp_path / "policies"), "--policy-pack-config"]
+    judged_, pack = policing.pack_of(stack)
+    advisory = {one.rule.id for one in pack.rules if one.level is Level.ADVISORY}
+    assert given == dict.fromkeys(advisory, "disabled")
+    pack = judged_.pack({"S02": "advisory"}, pack.today)
+    console = Console(file=io.StringIO(), width=300)
+    policing.show_counts(stack, policing.findings(stack, judged_, pack), console)
+    shown = console.file.getvalue()
+    assert "policies: 1 advisory findings (S02 1), shown by bin/dataflow policy report" in shown
 
 
 def test_the_page_is_fresh():

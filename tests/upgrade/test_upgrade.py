@@ -22,8 +22,11 @@ pytestmark = [pytest.mark.engine, pytest.mark.timeout(600)]
 DOCUMENTED: dict[str, dict[str, str]] = {
     "0.1.0": {
         "search-airbyte-logs-cleaner-*": "the pipeline deletes the logs of syncs after 90 days",
-        "pipeline-process": "it gets the address of the logs, and the login that deletes them",
+        "pipeline-process": "it gets the address of the logs and the login that deletes them, and "
+        "serves metrics of other products",
         "dbt-build-run": "it has the configuration of the pipeline",
+        "prometheus-process": "it has rules, and more to scrape",
+        "search-metrics-*": "a user that may see the state of Elasticsearch and nothing else",
     },
 }
 # In every preview of a recorded state: this machine has none of the stack's files.

@@ -21,6 +21,7 @@ from components.runtime.kubernetes.pods import (
     selector,
 )
 from components.runtime.service import Archive, Service
+from services.prometheus.rules import FOLDER
 
 ADMINISTRATOR_CONNECTIONS = 20
 ADMINISTRATOR = "dataflow_admin"  # may create roles and databases, and is no superuser
@@ -36,6 +37,8 @@ ELASTICSEARCH = ("elasticsearch.k8s.elastic.co/v1", "Elasticsearch")
 PROMETHEUS = ("monitoring.coreos.com/v1", "Prometheus")
 SERVICE_MONITOR = ("monitoring.coreos.com/v1", "ServiceMonitor")
 PROMETHEUS_RULE = ("monitoring.coreos.com/v1", "PrometheusRule")
+# Services that the operator makes: name -> the label that it gives them.
+OPERATED = {"prometheus-operated": {"operated-prometheus": "true"}}
 
 Kind = tuple[str, str]
 
@@ -240,14 +243,17 @@ def _monitor(job: Mapping[str, Any], secret: str) -> CustomObject:
         "targetPort": int(port),
         "path": job["metrics_path"],
         "scheme": job.get("scheme", "http"),
+        # Else series would carry the name of the service that was asked: exporters tell of others.
+        "relabelings": [{"targetLabel": "job", "replacement": job["job_name"]}],
     }
+    if interval := job.get("scrape_interval"):
+        endpoint |= {"interval": interval, "scrapeTimeout": job["scrape_timeout"]}
     if token := job.get("authorization"):
         file = token["credentials_file"].removeprefix(str(ROOT / "prometheus" / "config") + "/")
         endpoint["authorization"] = {"credentials": {"name": secret, "key": key_of(file)}}
     spec = {
-        "jobLabel": "dataflow/service",
         "namespaceSelector": {"matchNames": [namespace]},
-        "selector": {"matchLabels": {"dataflow/service": name}},
+        "selector": {"matchLabels": OPERATED.get(name, {"dataflow/service": name})},
         "endpoints": [endpoint],
     }
     return CustomObject(
@@ -265,7 +271,7 @@ def rules(service: Service) -> list[CustomObject]:
             part=f"rules-{key_of(path)}",
         )
         for path, text in service.files.items()
-        if path != "prometheus.yml" and path.endswith((".yml", ".yaml"))
+        if path.startswith(f"{FOLDER}/")
     ]
 
 

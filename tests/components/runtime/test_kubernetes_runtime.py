@@ -162,14 +162,14 @@ def test_only_the_edges_of_the_flow_are_open(resources):
         ("minio", "minio"),
         ("pipeline", "airbyte"),
         ("pipeline", "dremio"),
+        ("pipeline", "elasticsearch"),
         ("pipeline", "postgres"),
         ("pipeline", "superset"),
         ("postgres", "minio"),
         ("postgres", "postgres"),
-        ("prometheus", "airbyte"),
-        ("prometheus", "dremio"),
         ("prometheus", "minio"),
         ("prometheus", "pipeline"),
+        ("prometheus", "prometheus"),
         ("prometheus", "superset"),
         ("shop-seed", "postgres"),
         ("superset", "dremio"),
@@ -237,8 +237,14 @@ def test_operators_run_the_stores(resources):
     assert resources["elasticsearch-cluster"][1]["spec"]["nodeSets"][0]["count"] == 3
     monitors = of_kind(resources, "ServiceMonitor")
     assert {m["metadata"]["name"] for m in monitors.values()} == {
-        *("airbyte", "dremio", "minio", "pipeline", "superset"),
+        *("airbyte", "dremio", "elasticsearch", "minio", "pipeline", "postgres", "prometheus"),
+        "superset",
     }
+    exported = resources["prometheus-monitor-postgres"][1]["spec"]
+    assert exported["selector"]["matchLabels"] == {"dataflow/service": "pipeline"}
+    (endpoint,) = exported["endpoints"]
+    assert endpoint["path"] == "/metrics/postgres"
+    assert endpoint["relabelings"] == [{"targetLabel": "job", "replacement": "postgres"}]
     (token,) = (m for m in monitors.values() if m["metadata"]["name"] == "minio")
     assert token["spec"]["endpoints"][0]["authorization"]["credentials"] == {
         "name": "prometheus-tokens",
