@@ -6,6 +6,7 @@ none of them behind; nor does it touch the packet filter of this machine.
 
 import contextlib
 import io
+import json
 import os
 import shutil
 import signal
@@ -13,7 +14,7 @@ import subprocess
 import sys
 import tarfile
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,12 +35,20 @@ BUSYBOX_TOOLS = ("sh", "cat", "httpd", "id", "ls", "sleep", "stat", "true", "fal
 
 @dataclass(frozen=True, kw_only=True)
 class Engine:
-    """host: for the provider. programs: the folder of its programs. log: what dockerd says."""
+    """host: for the provider. programs: the folder of its programs. log: what dockerd says.
+    lent: a file that says what is lent to containers."""
 
     host: str
     client: DockerClient
     programs: Path
     log: Path
+    lent: Path
+
+    def lend(self, places: Mapping[str, Path]) -> None:
+        """Shows files and folders of this machine to the containers started from now on.
+
+        places: path in a container -> what is there, read-only, if its image has such a path."""
+        self.lent.write_text(json.dumps({path: str(source) for path, source in places.items()}))
 
     def import_image(self, name: str, archive: bytes | Iterable[bytes], *changes: str) -> str:
         """Id of the new image `name`, whose files are those of the tar archive."""
@@ -77,13 +86,9 @@ class Engine:
 
     def run_in(self, container: str, *command: str) -> tuple[int, str]:
         """Exit code and output of a command in a container that runs."""
-        described = {"Cmd": list(command), "Tty": True, "AttachStdout": True}
-        made = self.client.send("POST", "containers", container, "exec", body=described)
-        start = {"Detach": False, "Tty": True}
-        answer = self.client._request(
-            "POST", f"/exec/{made['Id']}/start", json=start, timeout=None
-        )
-        return self.client.get("exec", made["Id"], "json")["ExitCode"], answer.text
+        printed = bytearray()
+        code = self.client.execute(container, command, printed.extend)
+        return code, printed.decode()
 
     def busybox(self, name: str = BUSYBOX, marker: str = "1") -> str:
         """Id of an image of one program; another marker makes another image."""
@@ -124,8 +129,10 @@ def docker_engine() -> Iterator[Engine]:
         "XTABLES_LIBDIR": str(home / "lib/xtables"),
         "HOME": str(root),
     }
-    runc = root / "runc"
-    runc.write_text(f'#!/bin/sh\nexec {sys.executable} -IS {SHIM} {home / "bin/runc"} "$@"\n')
+    runc, lent = root / "runc", root / "lent.json"
+    lent.write_text("{}")
+    called = f"{sys.executable} -IS {SHIM} {lent} {home / 'bin/runc'}"
+    runc.write_text(f'#!/bin/sh\nexec {called} "$@"\n')
     runc.chmod(0o755)
     command = [
         *("--add-runtime", f"limited={runc}", "--default-runtime", "limited"),
@@ -150,7 +157,7 @@ def docker_engine() -> Iterator[Engine]:
             _wait(lambda: http.get("http://docker/_ping").is_success, process, log)
         host = f"unix://{socket}"
         client = DockerClient(host)
-        yield Engine(host=host, client=client, programs=home / "bin", log=log)
+        yield Engine(host=host, client=client, programs=home / "bin", log=log, lent=lent)
         bridges = _empty(client)
     finally:
         process.send_signal(signal.SIGTERM)

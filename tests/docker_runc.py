@@ -1,7 +1,9 @@
-"""Stands before runc: lowers the limits that a container asks for to those that this machine has.
+"""Stands before runc, and changes what a container asks for in two ways.
 
-Where root may not raise its own limits, runc would refuse to start the container. Called as runc
-is, with the path of the real one in front.
+Limits are lowered to those that this machine has: where root may not raise its own, runc would
+refuse to start the container. And what the engine of the tests lends (docker_fixtures.Engine.lend)
+is mounted read-only wherever the image has an empty place of that name. Called as runc is, with
+the list of what is lent and the path of the real runc in front.
 """
 
 import json
@@ -22,6 +24,19 @@ def lower(process: dict) -> None:
             limit["soft"] = min(limit["soft"], limit["hard"])
 
 
+def lend(described: dict, lent: dict[str, str]) -> None:
+    for target, source in lent.items():
+        if Path(described["root"]["path"], target.lstrip("/")).exists():
+            described["mounts"].append(
+                {
+                    "destination": target,
+                    "type": "bind",
+                    "source": source,
+                    "options": ["rbind", "ro", "nosuid", "nodev"],
+                }
+            )
+
+
 def after(option: str) -> str:
     return sys.argv[sys.argv.index(option) + 1]
 
@@ -31,13 +46,14 @@ def main() -> None:
         file = Path(after("--bundle"), "config.json")
         described = json.loads(file.read_text())
         lower(described["process"])
+        lend(described, json.loads(Path(sys.argv[1]).read_text()))
         file.write_text(json.dumps(described))
     elif "exec" in sys.argv:
         file = Path(after("--process"))
         process = json.loads(file.read_text())
         lower(process)
         file.write_text(json.dumps(process))
-    os.execv(sys.argv[1], sys.argv[1:])
+    os.execv(sys.argv[2], sys.argv[2:])
 
 
 if __name__ == "__main__":

@@ -24,11 +24,12 @@ ORDERS = 2000  # in the sample source database
 
 
 @contextmanager
-def small_stack(name: str) -> Iterator[Stack]:
-    """The settings of a small stack, on ports of its own. It is taken away, and what it runs, when
-    the block ends, also by Ctrl-C."""
+def small_stack(name: str, settings: Mapping[str, object] | None = None) -> Iterator[Stack]:
+    """The settings of a small stack, on ports of its own, and `settings`. It is taken away, and
+    what it runs, when the block ends, also by Ctrl-C."""
     stack = Stack(name=name, paths=Paths.find())
     config = {"dataflow:portOffset": free_offset(), "dataflow:shopOrders": ORDERS}
+    config |= settings or {}
     try:
         stack.config_file.write_text(yaml.safe_dump({"config": config}))
         yield stack
@@ -115,7 +116,7 @@ class Deployed:
         return derive(self.seed, credential)
 
     def url(self, service: str) -> str:
-        return f"https://{HOST}:{port(service, self.offset)}"
+        return self.stack.url(service)
 
     def store(self) -> Minio:
         return Minio(
@@ -142,9 +143,12 @@ def is_free(number: int) -> bool:
 
 def flight_rows(deployed: Deployed, sql: str) -> list[dict]:
     """The specification's snippet, "Arrow Flight API", with the token passed on."""
-    authority = deployed.stack.ca_file.read_bytes()
-    address = f"grpc+tls://{HOST}:{port('dremio-flight', deployed.offset)}"
-    client = flight.FlightClient(address, tls_root_certs=authority)
+    url = deployed.url("dremio-flight")
+    if url.startswith("https:"):
+        authority = deployed.stack.ca_file.read_bytes()
+        client = flight.FlightClient(url.replace("https", "grpc+tls"), tls_root_certs=authority)
+    else:
+        client = flight.FlightClient(url.replace("http", "grpc"))
     token = client.authenticate_basic_token("admin", deployed.password("dremio-admin"))
     options = flight.FlightCallOptions(headers=[token])
     descriptor = flight.FlightDescriptor.for_command(sql.encode())

@@ -241,22 +241,44 @@ def debian_packages(log: Log, names: Sequence[str], scratch: Path) -> list[Path]
     """The packages' files. Nothing is installed, and no right of root is needed."""
     folder = scratch / "packages"
     folder.mkdir()
+    _apt(log, [], ["download", *names], scratch, cwd=folder)
+    return sorted(folder.glob("*.deb"))
+
+
+def debian_system(log: Log, names: Sequence[str], scratch: Path) -> list[Path]:
+    """The files of the packages and of all that they depend on, as if nothing were installed."""
+    nothing, archives = scratch / "status", scratch / "archives"
+    nothing.touch()
+    (archives / "partial").mkdir(parents=True)
+    options = {
+        "Dir::State::status": nothing,
+        "Dir::Cache::archives": archives,
+        "Debug::NoLocking": "1",
+        "APT::Install-Recommends": "0",
+    }
+    given = [part for name, value in options.items() for part in ("--option", f"{name}={value}")]
+    _apt(log, given, ["install", "--download-only", "--yes", *names], scratch, cwd=scratch)
+    return sorted(archives.glob("*.deb"))
+
+
+def _apt(
+    log: Log, options: Sequence[str], arguments: Sequence[str], scratch: Path, *, cwd: Path
+) -> None:
     # The user that root's apt downloads as cannot write to our folder.
     apt = ["apt-get", "--quiet", "--option", "APT::Sandbox::User=root"]
     try:
-        log.run([*apt, "download", *names], cwd=folder, timeout_s=DOWNLOAD_TIMEOUT_S)
+        log.run([*apt, *options, *arguments], cwd=cwd, timeout_s=DOWNLOAD_TIMEOUT_S)
     except StepError:
         log.say("the package lists of this machine are old or missing, reading new ones")
         lists, cache = scratch / "state/lists/partial", scratch / "cache/archives/partial"
-        lists.mkdir(parents=True)
-        cache.mkdir(parents=True)
+        lists.mkdir(parents=True, exist_ok=True)
+        cache.mkdir(parents=True, exist_ok=True)
         apt += [
             *("--option", f"Dir::State::Lists={lists.parent}"),
             *("--option", f"Dir::Cache={cache.parent.parent}"),
         ]
         log.run([*apt, "update"], timeout_s=DOWNLOAD_TIMEOUT_S)
-        log.run([*apt, "download", *names], cwd=folder, timeout_s=DOWNLOAD_TIMEOUT_S)
-    return sorted(folder.glob("*.deb"))
+        log.run([*apt, *options, *arguments], cwd=cwd, timeout_s=DOWNLOAD_TIMEOUT_S)
 
 
 def _environment(paths: Paths, name: str, program: str) -> Step:

@@ -1,0 +1,171 @@
+"""The stack `dev` on a real engine, as users deploy it: up with its pipeline, rows through Flight,
+a new image of one service, the end.
+
+Images are made on the spot (tests/docker_images.py): real MinIO, PostgreSQL, Elasticsearch,
+Superset, Prometheus and dbt, the embedded engines, and Redis where dev has Valkey.
+"""
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date, timedelta
+from decimal import Decimal
+from typing import Any
+
+import psycopg
+import pytest
+
+from operations import clients
+from policies.judged import CONFIG_FOLDER, configuration
+from services import images
+from tests.docker_fixtures import Engine
+from tests.docker_images import make_images, next_version
+from tests.support.deployed import Deployed, flight_rows, interruptible, small_stack
+from tools.paths import Paths
+from tools.stack import Stack
+
+pytestmark = [pytest.mark.engine, pytest.mark.service, pytest.mark.timeout(3600)]
+ORDERS = 500
+NEW_ORDER = """
+    INSERT INTO orders (order_id, product_id, order_date, amount, status, updated_at)
+    SELECT max(order_id) + 1, 1, current_date, 12.5, 'pending', now() AT TIME ZONE 'UTC'
+    FROM orders
+"""
+SERVICES = {
+    *("minio", "postgres", "elasticsearch", "airbyte", "dremio", "pipeline", "prometheus"),
+    *("superset", "superset-cache", "superset-worker", "superset-beat"),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dev:
+    """names: program -> its image."""
+
+    stack: Stack
+    engine: Engine
+    names: Mapping[str, str]
+
+    def dataflow(self, *arguments: str) -> str:
+        """What the command prints."""
+        command = ["bin/dataflow", *arguments, "--stack", self.stack.name]
+        done = interruptible(command, cwd=self.stack.paths.root)
+        printed = done.stdout + done.stderr
+        assert done.returncode == 0, f"{' '.join(command)}:\n{printed}"
+        return printed
+
+    def containers(self) -> dict[str, str]:
+        """dict name of a service -> id of its container."""
+        running = self.engine.client.send("GET", "containers", "json")
+        prefix = f"/dataflow-{self.stack.name}-"
+        return {one["Names"][0].removeprefix(prefix): one["Id"] for one in running}
+
+    def everything(self) -> dict[str, list[str]]:
+        """Names of all that is on the engine, but for images: those stay for other stacks."""
+        client = self.engine.client
+        return {
+            "containers": [
+                one["Names"][0] for one in client.send("GET", "containers", "json", all="true")
+            ],
+            "networks": sorted(one["Name"] for one in client.send("GET", "networks")),
+            "volumes": [one["Name"] for one in client.send("GET", "volumes")["Volumes"] or []],
+        }
+
+
+@pytest.fixture
+def dev(docker_engine: Engine) -> Iterator[Dev]:
+    if not (Paths.find().bin / "pulumi").exists():
+        pytest.skip("the engine is not installed: run bin/dataflow bootstrap")
+    names = make_images(docker_engine, images.load())
+    settings = {
+        "dataflow:runtime": "docker",
+        "dataflow:shopOrders": ORDERS,
+        "docker:host": docker_engine.host,
+        **{f"images:{program}": name for program, name in names.items()},
+    }
+    name = f"dev-{os.getpid()}"
+    policies = CONFIG_FOLDER / f"{name}.json"
+    policies.write_text(json.dumps(_policies()))
+    try:
+        with small_stack(name, settings) as stack:
+            yield Dev(stack=stack, engine=docker_engine, names=names)
+    finally:
+        policies.unlink()
+
+
+def _policies() -> dict[str, Any]:
+    """Those of dev, but for the one that its data outlives it: nothing of a test may stay."""
+    excepted = {
+        "resource": "*",
+        "owner": "tests",
+        "reason": "the stack of a test",
+        "expires": str(date.today() + timedelta(days=2)),
+    }
+    return {**configuration("dev"), "X04": {"exceptions": [excepted]}}
+
+
+def test_the_platform_runs_in_containers(dev: Dev):
+    before = dev.everything()
+    printed = dev.dataflow("up")
+    deployed = Deployed(dev.stack)
+    assert set(dev.containers()) == SERVICES
+    assert "customer-analytics" in printed, "it ends with where to look"
+    with _shop(dev.stack) as shop:
+        assert _served(deployed) == _expected(shop)
+        deployed.pulumi("preview", "--expect-no-changes")
+
+        shop.execute(NEW_ORDER)
+        assert _served(deployed) != _expected(shop)
+        dev.dataflow("run")
+        assert _served(deployed) == _expected(shop)
+
+    shown = dev.dataflow("status")
+    states = {tuple(line.split()[:2]) for line in shown.splitlines()}
+    assert states >= {(service, "healthy") for service in SERVICES}, shown
+    restarts = {service: _described(dev, service)["RestartCount"] for service in SERVICES}
+    assert not any(restarts.values()), restarts
+
+    _prometheus_alone_is_updated(dev, deployed)
+
+    printed += deployed.output + dev.dataflow("down")
+    for secret in ("postgres-superuser", "minio-root", "dremio-admin"):
+        assert deployed.password(secret) not in printed
+    assert dev.everything() == before
+
+
+def _shop(stack: Stack) -> psycopg.Connection:
+    """The sample source system."""
+    return psycopg.connect(**clients.postgres(stack), dbname="shop", autocommit=True)
+
+
+def _expected(shop: psycopg.Connection) -> dict[int, Decimal]:
+    """dict order -> amount, as the models of silver and gold take them."""
+    rows = shop.execute(
+        "SELECT DISTINCT ON (order_id) order_id, amount FROM orders "
+        "ORDER BY order_id, updated_at DESC"
+    )
+    return {order: amount for order, amount in rows if amount is not None and amount > 0}
+
+
+def _served(deployed: Deployed) -> dict[int, Decimal]:
+    rows = flight_rows(deployed, "SELECT order_id, amount FROM gold.fct_orders")
+    return {row["order_id"]: row["amount"] for row in rows}
+
+
+def _prometheus_alone_is_updated(dev: Dev, deployed: Deployed) -> None:
+    newer = next_version(dev.engine, dev.names["prometheus"])
+    deployed.pulumi("config", "set", "images:prometheus", newer)
+    assert set(deployed.changes()) == {"runtime-image-prometheus", "prometheus-container"}
+    before, described = dev.containers(), _described(dev, "prometheus")
+    deployed.up()
+    after, now = dev.containers(), _described(dev, "prometheus")
+    assert {name for name in after if after[name] != before[name]} == {"prometheus"}
+    assert now["Image"] == dev.engine.client.get("images", newer, "json")["Id"]
+    assert now["Image"] != described["Image"]
+    assert now["Mounts"] == described["Mounts"], "the same volume"
+    assert now["State"]["Health"]["Status"] == "healthy"
+    deployed.pulumi("preview", "--expect-no-changes")
+
+
+def _described(dev: Dev, service: str) -> dict:
+    return dev.engine.client.get("containers", dev.containers()[service], "json")
