@@ -75,6 +75,7 @@ class Platform(pulumi.ComponentResource):
             CertificateAuthorityArgs(
                 credentials=credentials,
                 runtime=runtime,
+                domain=settings.domain,
             ),
             inside,
         )
@@ -222,7 +223,7 @@ class Platform(pulumi.ComponentResource):
             inside,
         )
         self.outputs = {
-            "caFile": superset.endpoint.published_ca_file,
+            "caFile": postgres.endpoint.published_ca_file,
             "airbyteUrl": airbyte.endpoint.published.url,
             "dremioUrl": dremio.rest.published.url,
             "elasticsearchUrl": search.endpoint.published.url,

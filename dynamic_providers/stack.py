@@ -45,7 +45,8 @@ class Stack:
             for key in (credentials.NEXT_SEED_KEY, credentials.FORMER_SEED_KEY)
             if (seed := self.config.get(key))
         )
-        return authority(self.credential(SECRET_NAME), *others)
+        domain = str(self.config.get(DOMAIN_KEY) or "")
+        return authority(self.credential(SECRET_NAME), *others, domain=domain)
 
     def trust(self, service: str) -> ssl.SSLContext | bool:
         """How calls to a service are verified: by the stack's own authority, or for one that is

@@ -89,7 +89,7 @@ def _least(stack: Stack, context: Context) -> Found:
                 schema = re.match(r"schema_access on .*\[(\w+)\]\s*$", permission.text)
                 allowed = _allowed([schema[1]], personal, readers, layers) if schema else None
                 if allowed is not None and role not in allowed:
-                    yield violation(permission, f"role {role}", resource)
+                    yield violation(permission, f"role {resource.props['name'].shown()}", resource)
         except NotKnown:
             continue
 

@@ -47,6 +47,8 @@ def _embedded(file: object, _context: Context) -> Found:
 def _product(file: object, _context: Context) -> Found:
     text: Node = file.text  # type: ignore[attr-defined]
     flat = "".join(text.text.split())
+    if any(f"services.coordinator.enabled{sign}false" in flat for sign in ":="):
+        return  # executors serve nobody but their coordinator
     for area in ("web", "flight"):
         wanted = (f"services.coordinator.{area}.ssl.enabled", f"services.{area}.ssl.enabled")
         if not any(f"{name}{sign}true" in flat for name in wanted for sign in ":="):

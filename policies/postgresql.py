@@ -4,7 +4,8 @@ They follow the CIS PostgreSQL Benchmark.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from functools import partial
 from urllib.parse import parse_qsl, urlsplit
 
 from policies.model import (
@@ -13,13 +14,17 @@ from policies.model import (
     Resource,
     Rule,
     Severity,
+    Stack,
     each,
+    each_of,
     names,
     offence,
     violation,
 )
 from policies.reading import (
+    CONFIG_MAP,
     CONFIGURED,
+    PODS,
     PROCESS,
     STARTED,
     arguments,
@@ -27,6 +32,7 @@ from policies.reading import (
     files,
     files_named,
     known_text,
+    pod,
     setting,
     variables,
 )
@@ -209,25 +215,42 @@ def _safe_cluster(resource: Resource, _context: Context) -> Found:
             yield violation(archive)
 
 
-def _verified(resource: Resource, context: Context) -> Found:
+def _verified(resource: Resource, stack: Stack, context: Context) -> Found:
     if resource.type == PROVIDER:
         if (mode := resource.props["sslmode"]).text != "verify-full":
-            yield violation(mode)
+            yield violation(mode, of=resource)
     elif resource.type == AIRBYTE_SOURCE:
         given = resource.props["configuration"]
         if given["sourceType"].text == "postgres":
             if (mode := given["ssl_mode.mode"]).text not in ("verify-full", "verify_full"):
-                yield violation(mode)
+                yield violation(mode, of=resource)
     else:
-        yield from each(_connections, _verifies)(resource, context)
+        connections = partial(_connections, defaults=list(_defaults(resource, stack)))
+        yield from each(connections, partial(_verifies, resource=resource))(resource, context)
 
 
-def _connections(resource: Resource) -> Iterator[tuple[Node, Node]]:
+def _connections(resource: Resource, defaults: Sequence[Node]) -> Iterator[tuple[Node, Node]]:
     """Each connection of a program, with what it verifies where its settings do not say."""
-    found = dict(variables(resource)) if resource.type in STARTED else {}
-    default = setting(found, "PGSSLMODE", "environment")  # libpq reads it
     for connection in _settings_of_connections(resource):
-        yield connection, default
+        for default in defaults:
+            yield connection, default
+
+
+def _defaults(resource: Resource, stack: Stack) -> Iterator[Node]:
+    """PGSSLMODE, which libpq reads: of the program, and of each that reads a ConfigMap."""
+    programs = [resource]
+    if resource.type == CONFIG_MAP:
+        programs = [one for one in stack.of(*PODS) if _mounts(one, resource)] or programs
+    for one in programs:
+        found = dict(variables(one)) if one.type != CONFIG_MAP else {}
+        yield setting(found, "PGSSLMODE", "environment")
+
+
+def _mounts(workload: Resource, config_map: Resource) -> bool:
+    name = known_text(config_map.props["metadata.name"])
+    volumes = list(pod(workload).spec["volumes"])
+    sources = [source for volume in volumes for source in volume["projected.sources"]]
+    return name in {known_text(one["configMap.name"]) for one in (*volumes, *sources)} - {""}
 
 
 def _settings_of_connections(resource: Resource) -> Iterator[Node]:
@@ -249,7 +272,7 @@ def _databases(node: Node) -> Iterator[Node]:
             yield from _databases(member)
 
 
-def _verifies(of: tuple[Node, Node], _context: Context) -> Found:
+def _verifies(of: tuple[Node, Node], _context: Context, resource: Resource) -> Found:
     connection, default = of
     if url := connection["url"].text:
         given = dict(parse_qsl(urlsplit(url).query)).get("sslmode", "")
@@ -257,7 +280,7 @@ def _verifies(of: tuple[Node, Node], _context: Context) -> Found:
     else:
         mode = connection["sslmode"]
     if (mode if mode.value is not None else default).text != "verify-full":
-        yield violation(mode)
+        yield violation(mode, of=resource)
 
 
 def _operator(resource: Resource, _context: Context) -> Found:
@@ -332,8 +355,7 @@ RULES = (
         why="A client that does not would send its password to anybody who answers.",
         fix="set sslmode to verify-full, with the stack's CA",
         severity=Severity.HIGH,
-        types=(PROVIDER, AIRBYTE_SOURCE, *CONFIGURED, *STARTED),
-        check=_verified,
+        stack=each_of(PROVIDER, AIRBYTE_SOURCE, *CONFIGURED, *PODS, check=_verified),
     ),
     Rule(
         id="P08",

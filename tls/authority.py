@@ -103,10 +103,11 @@ class Authority:
         return True
 
 
-def authority(secret: str, *others: str) -> Authority:
+def authority(secret: str, *others: str, domain: str = "") -> Authority:
     """The authority of that secret: the credential SECRET_NAME of a stack.
 
     others: secrets of authorities that clients trust too, while one takes the place of another.
+    domain: below which the stack's services are published; it can speak for names there too.
     """
     key = ec.derive_private_key(
         int.from_bytes(_derived(secret, b"key", KEY_MATERIAL_BYTES)) % (ORDER - 1) + 1, CURVE
@@ -124,7 +125,7 @@ def authority(secret: str, *others: str) -> Authority:
         .add_extension(
             x509.NameConstraints(
                 permitted_subtrees=[
-                    *(x509.DNSName(name) for name in NAMES),
+                    *(x509.DNSName(name) for name in (*NAMES, *filter(None, [domain]))),
                     x509.IPAddress(NETWORK),
                 ],
                 excluded_subtrees=None,
@@ -133,7 +134,7 @@ def authority(secret: str, *others: str) -> Authority:
         )
         .sign(key, SHA256(), ecdsa_deterministic=True)
     )
-    trusted_too = tuple(authority(other).certificate for other in others)
+    trusted_too = tuple(authority(other, domain=domain).certificate for other in others)
     return Authority(_key=key, _certificate=certificate, _others=trusted_too)
 
 

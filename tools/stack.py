@@ -16,6 +16,7 @@ import yaml
 from dynamic_providers.credentials import SEED_KEY, derive
 from dynamic_providers.local import control
 from dynamic_providers.local.certificate_authority import ca_file
+from dynamic_providers.stack import DOMAIN_KEY
 from dynamic_providers.stack import Stack as Known
 from settings import NAMESPACE, Settings, SettingsError, parse
 from tools.paths import Paths, engine_environment
@@ -52,9 +53,11 @@ class Stack:
 
     @property
     def trust(self) -> ssl.SSLContext:
-        """How this machine's clients verify the stack's services: by its own authority, where it
-        has one, else as the rest of the world."""
-        return ssl.create_default_context(cafile=self.ca_file if self.ca_file.exists() else None)
+        """How this machine's clients verify the stack's services: by its own authority, where
+        they show its certificates, else as the rest of the world: below a domain a Gateway shows
+        one of its own."""
+        own = self.ca_file.exists() and not self.configuration().get(DOMAIN_KEY)
+        return ssl.create_default_context(cafile=self.ca_file if own else None)
 
     @property
     def exists(self) -> bool:

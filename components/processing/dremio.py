@@ -109,6 +109,7 @@ def _service(args: DremioArgs) -> Service:
             bucket=BUCKET,
             user=STORE_USER,
             key=args.context.credentials.secret(f"minio-{STORE_USER}"),
+            keystore_password=args.context.credentials.secret("dremio-keystore"),
             executor=args.context.sizes["dremio-executor"],
         ),
     )

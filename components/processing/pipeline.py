@@ -148,14 +148,16 @@ def _search(args: PipelineArgs) -> dict[str, Any]:
 
 
 def _certificates(runtime: Runtime, tls: CertificateFiles | None) -> dict[str, Any]:
-    """The service's own certificate, and the ports whose certificates it watches."""
+    """The service's own certificate, and the ports whose certificates it watches: all that the
+    stack's authority certifies."""
     if tls is None:
         return {}
-    ports = {
-        f"{service}-{label}": runtime.endpoint(service, label).url
+    endpoints = {
+        f"{service}-{label}": runtime.endpoint(service, label)
         for service in SERVICES
         for label in runtime.ports(service)
     }
+    ports = {name: endpoint.url for name, endpoint in endpoints.items() if endpoint.ca_file}
     return {"tls": tls.config(), "certificates": ports}
 
 

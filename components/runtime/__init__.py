@@ -5,6 +5,7 @@ from components.runtime.kubernetes import ClusterSettings, KubernetesRuntime
 from components.runtime.process import ProcessRuntime
 from components.runtime.service import Runtime
 from components.sizing import PROFILES
+from dynamic_providers.local.certificate_authority import ca_file
 from services import images
 from services.images import ImageError, Images
 from settings import NAMESPACE, Settings, SettingsError
@@ -45,6 +46,7 @@ def runtime_for(settings: Settings) -> Runtime:
             api_server=settings.api_server,
             storage_class=settings.storage_class,
             urls=settings.urls,
+            ca_file=ca_file(str(Paths.find().stack_dir(settings.stack))),
         ),
         images=_images(settings, without=ON_ENGINES),
         sizes=PROFILES[settings.profile],

@@ -10,9 +10,12 @@ from components.options import child_of
 from components.runtime.catalog import place
 from components.runtime.service import PROJECT, Authority, Certificate, Job, Readiness, Service
 from services.images import Images
-from tls.files import CertificateFiles
+from tls.files import CertificateFiles, trust_environment
 
 ROOT = Path("/dataflow")  # of the folders of services, in every container
+# The authority that vouches for the services, in every container: for Java a truststore.
+CA_FILE = ROOT / "tls" / "ca.crt"
+TRUSTSTORE_FILE = ROOT / "tls" / "ca.p12"
 # Programs that the project's own image holds, in environments of their own.
 IN_PROJECT = {"dbt": "venvs/dbt", "source-faker": "venvs/source-faker"}
 SHELL = ("/bin/sh", "-ec")
@@ -27,7 +30,11 @@ class Part(pulumi.ComponentResource):
 
 
 class Containers:
-    """Answers of a runtime that depend on the images alone."""
+    """Answers of a runtime that depend on the images alone.
+
+    authority: what certifies the services, None where they speak clear text. A runtime that sets
+    it puts CA_FILE and TRUSTSTORE_FILE into every container, and the files of
+    `Service.certificate` where `certificate_files` says."""
 
     bind_host = "0.0.0.0"  # noqa: S104 - networks and policies decide who gets there
     clients = "all"
@@ -35,12 +42,23 @@ class Containers:
     def __init__(self, images: Images) -> None:
         self.images = images
         self.project = Path(str(images.of(PROJECT).home))
+        self.authority: Authority | None = None
 
     def trust(self, authority: Authority, *, parent: pulumi.Resource) -> None:
-        """Containers are not certified yet: they speak clear text on networks of their own."""
+        """Containers of one engine are not certified yet: they speak clear text on networks of
+        their own."""
 
     def certificate_files(self, service: str, certificate: Certificate) -> CertificateFiles | None:
-        return None
+        return certificate.files(self.directory(service)) if self.authority else None
+
+    def environment(self, program: Service | Job) -> list[tuple[str, pulumi.Input[str]]]:
+        """HOME is the data folder, as for processes: the root of an image is read-only."""
+        variables: dict[str, pulumi.Input[str]] = {
+            "HOME": str(ROOT / program.name / "data"),
+            **(trust_environment(CA_FILE) if self.authority else {}),
+            **program.environment,
+        }
+        return list(variables.items())
 
     def directory(self, name: str) -> Path:
         return ROOT / name
@@ -75,24 +93,27 @@ class Containers:
             return list(readiness.command)
         kind = self.images.of(service.program).probe
         return (
-            _http_probe(kind, readiness)
+            _http_probe(kind, readiness, "https" if self.authority else "http")
             if readiness.kind == "http"
             else _tcp_probe(kind, readiness)
         )
 
 
 # Security is on, and log-ins fail until its index has started. The password must not be an
-# argument: others could read it in the process list. Arguments: port, the password's file.
+# argument: others could read it in the process list. Arguments: port, the password's file, and
+# the authority's where it speaks TLS.
 ELASTICSEARCH_PROBE = """\
 printf 'user = "elastic:%s"' "$(cat "$2")" | curl --silent --fail --output /dev/null --config - \
-    "http://127.0.0.1:$1/_cluster/health?wait_for_status=yellow&timeout=0s"
+    ${3:+--cacert "$3"} \
+    "http${3:+s}://127.0.0.1:$1/_cluster/health?wait_for_status=yellow&timeout=0s"
 """
 PYTHON_HTTP = "import sys,urllib.request as r; r.urlopen(sys.argv[1], timeout=4)"
 PYTHON_TCP = "import sys,socket; socket.create_connection((sys.argv[1], int(sys.argv[2])), 4)"
 
 
-def _http_probe(kind: str, readiness: Readiness) -> list[str]:
-    url = f"http://{LOOPBACK}:{readiness.port}{readiness.path}"
+def _http_probe(kind: str, readiness: Readiness, scheme: str) -> list[str]:
+    """Each of them verifies by the environment, except for the small wget of BusyBox."""
+    url = f"{scheme}://{LOOPBACK}:{readiness.port}{readiness.path}"
     commands = {
         "curl": ["curl", "--silent", "--fail", "--output", "/dev/null", url],
         "wget": ["wget", "-q", "-O", "/dev/null", url],
@@ -122,9 +143,3 @@ def starting(service: Service) -> tuple[list[str], list[str]]:
         return [service.command[0]], list(service.command[1:])
     script = f'{first_steps(service)}\nexec "$@"'
     return [*SHELL, script, service.name], list(service.command)
-
-
-def environment(program: Service | Job) -> list[tuple[str, pulumi.Input[str]]]:
-    """HOME is the data folder, as for processes: the root of an image is read-only."""
-    home = str(ROOT / program.name / "data")
-    return [("HOME", home), *((name, program.environment[name]) for name in program.environment)]

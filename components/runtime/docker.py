@@ -24,7 +24,6 @@ from components.runtime.containers import (
     ROOT,
     Containers,
     Part,
-    environment,
     starting,
 )
 from components.runtime.service import (
@@ -235,7 +234,7 @@ class DockerRuntime(Containers, pulumi.ComponentResource):
             "entrypoints": list(entry),
             "command": list(command),
             "envs": [
-                pulumi.Output.concat(name, "=", value) for name, value in environment(program)
+                pulumi.Output.concat(name, "=", value) for name, value in self.environment(program)
             ],
             "user": f"{image.user}:{image.user}",
             "working_dir": str(folder / "data"),

@@ -73,12 +73,17 @@ class Certificate:
     `Runtime.directory(service)/config/tls`, as the program wants them.
 
     reload_signal: what makes the program read renewed files; "" where it looks by itself.
+    restarts: it reads them at its start alone. Of containers, as the next.
+    keystore: for programs that read no PEM, a PKCS 12 file beside them with the same certificate
+        and key, and the password that opens it.
     """
 
     certificate: str = "tls.crt"
     key: str = "tls.key"
     ca: str = "ca.crt"
     reload_signal: str = ""
+    restarts: bool = False
+    keystore: "Keystore | None" = None
 
     def files(self, directory: Path) -> CertificateFiles:
         """directory: of the service."""
@@ -86,6 +91,14 @@ class Certificate:
         return CertificateFiles(
             certificate=folder / self.certificate, key=folder / self.key, ca=folder / self.ca
         )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Keystore:
+    """A file beside a certificate. password: opens it, and its key."""
+
+    name: str
+    password: pulumi.Output[str]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -201,12 +214,14 @@ class Endpoint(Address):
 
     published: where the machine that runs Pulumi reaches it, and the users of the stack.
     ca_file: of the authority that vouches for it, as other services find it; None without TLS.
+    truststore_file: the same for Java in containers, PKCS 12 without a password.
     published_ca_file: the same on the machine that runs Pulumi, known once the file is there:
         official plugins read it also for a preview.
     """
 
     published: Address
     ca_file: Path | None = None
+    truststore_file: Path | None = None
     published_ca_file: pulumi.Output[str] | None = None
 
 

@@ -15,8 +15,11 @@ from tls.authority import SECRET_NAME, authority
 
 @dataclass(frozen=True, kw_only=True)
 class CertificateAuthorityArgs:
+    """domain: below which the stack's services are published, "" for none."""
+
     credentials: Credentials
     runtime: Runtime
+    domain: str
 
 
 class CertificateAuthority(pulumi.ComponentResource):
@@ -33,7 +36,9 @@ class CertificateAuthority(pulumi.ComponentResource):
         super().__init__("dataflow:security:CertificateAuthority", name, None, opts)
         secret = args.credentials.secret(SECRET_NAME)
         others = [other.secret(SECRET_NAME) for other in args.credentials.others]
-        signer = pulumi.Output.all(secret, *others).apply(lambda found: authority(*found))
+        signer = pulumi.Output.all(secret, *others).apply(
+            lambda found: authority(*found, domain=args.domain)
+        )
         # What everybody may see, of secrets that nobody may.
         self.trusted = pulumi.Output.unsecret(signer.apply(lambda made: made.trusted))
         args.runtime.trust(

@@ -131,7 +131,7 @@ class ObjectStore(pulumi.ComponentResource):
             minio_server=f"{self.endpoint.published.host}:{self.endpoint.published.port}",
             minio_user=ROOT_USER,
             minio_password=secret("minio-root"),
-            minio_ssl=self.endpoint.published_ca_file is not None,
+            minio_ssl=self.endpoint.published.scheme == "https",
             minio_cacert_file=self.endpoint.published_ca_file,
             opts=child_of(self, depends_on=[running.resource]),
         )

@@ -19,11 +19,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote, urlencode
 
 from tls.files import KeyPair, key_pair
 
 VARIABLE = "DATAFLOW_SUPERSET_CONFIG"
-REDIS_FILE = "redis.json"  # beside the settings: host, port, user, passwordFile
+REDIS_FILE = "redis.json"  # beside the settings: host, port, user, passwordFile, caFile for TLS
 SECRET_KEY_MIN_BYTES = 42  # what Superset recommends; it signs sessions and encrypts passwords
 
 
@@ -40,12 +41,15 @@ class Metadata:
 
 @dataclass(frozen=True, kw_only=True)
 class Redis:
-    """Where several servers and workers share caches, limits and tasks."""
+    """Where several servers and workers share caches, limits and tasks.
+
+    ca_file: of the authority that vouches for it; None where it speaks clear text."""
 
     host: str
     port: int
     user: str
     password_file: Path
+    ca_file: Path | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,6 +100,20 @@ def secret(file: Path) -> str:
     return value
 
 
+def redis_url(redis: Redis, database: int) -> str:
+    """As Redis' own client, Celery and the rate limits read it, the password in it."""
+    scheme, query = "redis", ""
+    if redis.ca_file is not None:
+        verified = {
+            "ssl_cert_reqs": "required",
+            "ssl_check_hostname": "true",  # off by default
+            "ssl_ca_certs": str(redis.ca_file),
+        }
+        scheme, query = "rediss", f"?{urlencode(verified)}"
+    account = f"{redis.user}:{quote(secret(redis.password_file), safe='')}"
+    return f"{scheme}://{account}@{redis.host}:{redis.port}/{database}{query}"
+
+
 def secret_key(settings: Settings) -> str:
     key = secret(settings.secret_key_file)
     if len(key.encode()) < SECRET_KEY_MIN_BYTES:
@@ -114,6 +132,7 @@ def _redis(file: Path) -> Redis | None:
         port=int(raw["port"]),
         user=raw["user"],
         password_file=Path(raw["passwordFile"]),
+        ca_file=Path(raw["caFile"]) if "caFile" in raw else None,
     )
 
 

@@ -38,14 +38,7 @@ def _redis_url(database: int) -> str:
     redis = _settings.redis
     if redis is None:
         raise ValueError(f"{settings.REDIS_FILE} is missing")
-    return URL.create(
-        "redis",
-        username=redis.user,
-        password=settings.secret(redis.password_file),
-        host=redis.host,
-        port=redis.port,
-        database=str(database),
-    ).render_as_string(hide_password=False)
+    return settings.redis_url(redis, database)
 
 
 def _cache(name: str) -> dict[str, str | int]:

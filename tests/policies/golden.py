@@ -91,7 +91,10 @@ def container(name: str, **more: Any) -> dict[str, Any]:
             "requests": {"cpu": "1", "memory": "1Gi"},
             "limits": {"memory": "1Gi", "ephemeral-storage": "1Gi"},
         },
-        "env": [{"name": "LEVEL", "value": "info"}],
+        "env": [
+            {"name": "LEVEL", "value": "info"},
+            {"name": "PGSSLMODE", "value": "verify-full"},
+        ],
         "volumeMounts": [{"name": "tmp", "mountPath": "/tmp"}],
         "ports": [{"containerPort": 8443}],
         **more,
@@ -119,7 +122,10 @@ def pod(name: str, **probes: Any) -> dict[str, Any]:
                 "sysctls": [{"name": "net.ipv4.tcp_syncookies", "value": "1"}],
             },
             "topologySpreadConstraints": [{"topologyKey": "kubernetes.io/hostname"}],
-            "volumes": [{"name": "tmp", "emptyDir": {}}],
+            "volumes": [
+                {"name": "tmp", "emptyDir": {}},
+                {"name": "config", "configMap": {"name": "settings"}},
+            ],
             "initContainers": [container("prepare")],
             "containers": [container(name, **probes)],
         },
@@ -282,6 +288,7 @@ GOLDEN: dict[str, tuple[str, dict[str, Any]]] = {
             "metadata": meta("settings"),
             "data": {
                 "app.yaml": "passwordFile: /run/secrets/password",
+                "app.json": json.dumps({"database": {"dbname": "app", "user": "app"}}),
                 "postgresql.conf": POSTGRESQL_CONF,
                 "pg_hba.conf": PG_HBA,
                 "superset_config.py": SUPERSET_CONFIG,
@@ -853,6 +860,8 @@ MUTATIONS = [
         json.dumps({"authEnabled": True, "database": {"dbname": "a", "sslmode": "prefer"}}),
     ),
     Mutation("P07", "container", ("envs", 6), Secret("METADATA=postgresql://bi:x@db/superset")),
+    Mutation("P07", "deployment", (*MAIN, "env", 1, "value"), "prefer"),
+    Mutation("R01", "configmap", ("data", "dremio.conf"), "services.coordinator.enabled: true"),
     Mutation("P08", "cnpg", ("spec", "enableSuperuserAccess"), True),
     Mutation("E01", "eck", ("spec", "http", "tls"), {"selfSignedCertificate": {"disabled": True}}),
     Mutation(

@@ -1,6 +1,8 @@
 """The parts of Superset's configuration that need no Superset."""
 
 import json
+from pathlib import Path
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 import pytest
 from prometheus_client.exposition import generate_latest
@@ -155,3 +157,25 @@ def test_the_settings_file_is_read_back_as_written(tmp_path):
     (tmp_path / "key").write_text("short")
     with pytest.raises(ValueError, match="42 bytes or more"):
         settings.secret_key(read)
+
+
+@pytest.mark.parametrize("ca_file", [None, Path("/dataflow/tls/ca.crt")])
+def test_the_cache_is_verified_where_it_speaks_tls(tmp_path, ca_file):
+    (tmp_path / "password").write_text("s3/cr:et@\n")
+    redis = settings.Redis(
+        host="cache.svc",
+        port=6379,
+        user="superset",
+        password_file=tmp_path / "password",
+        ca_file=ca_file,
+    )
+    url = urlsplit(settings.redis_url(redis, 2))
+    assert (url.hostname, url.port, url.path) == ("cache.svc", 6379, "/2")
+    assert unquote(url.password) == "s3/cr:et@"
+    assert url.scheme == ("rediss" if ca_file else "redis")
+    wanted = {
+        "ssl_cert_reqs": "required",
+        "ssl_check_hostname": "true",
+        "ssl_ca_certs": str(ca_file),
+    }
+    assert dict(parse_qsl(url.query)) == (wanted if ca_file else {})

@@ -21,12 +21,13 @@ COMPUTED: dict[str, dict[str, Any]] = {
 
 
 class Recorder(pulumi.runtime.Mocks):
-    """Keeps every registration: name -> (type, inputs), and what components say of themselves:
-    name -> outputs."""
+    """Keeps every registration: name -> (type, inputs), what components say of themselves:
+    name -> outputs, and the names of what each waits for."""
 
     def __init__(self) -> None:
         self.resources: dict[str, tuple[str, dict]] = {}
         self.outputs: dict[str, dict] = {}
+        self.waits_for: dict[str, set[str]] = {}
 
     def new_resource(self, args: pulumi.runtime.MockResourceArgs):
         assert args.name not in self.resources, f"{args.name} is declared twice"
@@ -38,7 +39,12 @@ class Recorder(pulumi.runtime.Mocks):
 
 
 class Monitor(pulumi.runtime.mocks.MockMonitor):
-    """One that hands on the outputs of components, which the SDK's own forgets."""
+    """One that hands on the outputs of components and the order, which the SDK's own forgets."""
+
+    def RegisterResource(self, request):  # noqa: N802 - of the protocol
+        urns = [*request.dependencies, request.parent]
+        self.mocks.waits_for[request.name] = {urn.rpartition("::")[2] for urn in urns if urn}
+        return super().RegisterResource(request)
 
     def RegisterResourceOutputs(self, request):  # noqa: N802 - gRPC's name
         name = request.urn.rpartition("::")[2]

@@ -92,6 +92,16 @@ def test_the_authority_cannot_speak_for_the_world(tmp_path, host):
     assert "permitted subtree violation" in verify(tmp_path, made.certificate, stolen, host)
 
 
+@pytest.mark.parametrize(
+    ("host", "refused"), [("postgres.here.test", False), ("postgres.there.test", True)]
+)
+def test_below_a_domain_it_can_speak_for_names_there(tmp_path, host, refused):
+    made = authority("secret", domain="here.test")
+    said = verify(tmp_path, made.certificate, issue(made, names=[host]).certificate, host)
+    assert ("permitted subtree violation" in said) is refused
+    assert made.key == authority("secret").key
+
+
 def test_a_certificate_ends(tmp_path):
     made = authority("secret")
     certificate = issue(made).certificate

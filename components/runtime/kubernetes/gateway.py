@@ -3,6 +3,7 @@
 https://gateway-api.sigs.k8s.io/
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import pulumi
@@ -10,7 +11,7 @@ import pulumi_kubernetes as k8s
 
 from components.options import child_of
 from components.runtime.catalog import place
-from components.runtime.kubernetes import network
+from components.runtime.kubernetes import certificates, network
 from components.runtime.kubernetes.pods import namespace_labels, selector
 from components.runtime.service import HTTP, SCHEMES, Address
 
@@ -45,6 +46,12 @@ def published_address(service: str, port: str, domain: str) -> Address | None:
     return Address(host=f"{service}.{domain}", port=number, scheme=SECURE.get(scheme, scheme))
 
 
+def keeps_own_certificate(service: str, port: str) -> bool:
+    """Whether who comes through the Gateway meets the certificate of the service itself: TLS ends
+    at the Gateway for all but PostgreSQL, whose protocol asks for it on its way."""
+    return ROUTES.get(service, {}).get(port) == "sql"
+
+
 class Gateway(pulumi.ComponentResource):
     def __init__(
         self,
@@ -68,16 +75,12 @@ class Gateway(pulumi.ComponentResource):
         )
         certificate = self._object(
             "certificate",
-            "cert-manager.io/v1",
-            "Certificate",
-            {
-                "secretName": "gateway-tls",
-                "dnsNames": [f"*.{domain}"],
-                "duration": "2160h",  # 90 days, renewed when a third of them is left
-                "renewBefore": "720h",
-                "privateKey": {"algorithm": "ECDSA", "size": 256, "rotationPolicy": "Always"},
-                "issuerRef": {"kind": "ClusterIssuer", "name": issuer},
-            },
+            *certificates.CERTIFICATE,
+            certificates.certificate(
+                secret="gateway-tls",  # noqa: S106 - a name
+                hosts=[f"*.{domain}"],
+                issuer={"kind": "ClusterIssuer", "name": issuer},
+            ),
             [namespace],
         )
         self._gateway = self._object(
@@ -145,8 +148,17 @@ class Gateway(pulumi.ComponentResource):
         )
         return made
 
-    def route(self, service: str, *, namespace: str, host: str, parent: pulumi.Resource) -> None:
-        """Publishes the ports of a service that ROUTES names, and lets the Gateway in."""
+    def route(
+        self,
+        service: str,
+        *,
+        namespace: str,
+        host: str,
+        parent: pulumi.Resource,
+        depends_on: Sequence[pulumi.Resource],
+    ) -> None:
+        """Publishes the ports of a service that ROUTES names, and lets the Gateway in, which
+        speaks TLS to it and verifies it."""
         routes = ROUTES.get(service, {})
         for port, listener in routes.items():
             version, kind = ROUTE_KINDS[listener]
@@ -168,7 +180,24 @@ class Gateway(pulumi.ComponentResource):
                     **names,
                     "rules": [{"backendRefs": [backend]}],
                 },
-                opts=child_of(parent, depends_on=[self._gateway]),
+                opts=child_of(parent, depends_on=[self._gateway, *depends_on]),
+            )
+        if {"https", "flight"} & set(routes.values()):  # others end no TLS at the Gateway
+            k8s.apiextensions.CustomResource(
+                f"{service}-backend-tls",
+                api_version=f"{GATEWAY_API}/v1",
+                kind="BackendTLSPolicy",
+                metadata={"name": service, "namespace": namespace},
+                spec={
+                    "targetRefs": [{"group": "", "kind": "Service", "name": host}],
+                    "validation": {
+                        "hostname": f"{host}.{namespace}.svc",
+                        "caCertificateRefs": [
+                            {"group": "", "kind": "ConfigMap", "name": certificates.TRUSTED}
+                        ],
+                    },
+                },
+                opts=child_of(parent, depends_on=[self._gateway, *depends_on]),
             )
         if routes:
             ports = [place(service).ports[port] for port in routes]
@@ -185,5 +214,5 @@ class Gateway(pulumi.ComponentResource):
                         }
                     ],
                 },
-                opts=child_of(parent),
+                opts=child_of(parent, depends_on=depends_on),
             )

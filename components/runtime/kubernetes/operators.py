@@ -12,6 +12,13 @@ from typing import Any
 import yaml
 
 from components.runtime.containers import ROOT
+from components.runtime.kubernetes.certificates import (
+    CA_KEY,
+    CERTIFICATE_KEY,
+    PRIVATE_KEY,
+    TRUSTED,
+    secret_of,
+)
 from components.runtime.kubernetes.pods import (
     container_security,
     key_of,
@@ -28,6 +35,7 @@ ADMINISTRATOR = "dataflow_admin"  # may create roles and databases, and is no su
 BACKUP_SCHEDULE = "0 0 0 * * *"  # an hour before the nightly batch of the specification
 BACKUP_DAYS = "30d"
 WAL_SLOT_KEEP = "1GB"  # a slot that nobody reads must not fill the disk
+RELOADED = {"cnpg.io/reload": "true"}  # of Secrets whose change the operator takes to the pods
 
 # API versions, in one place: they change with the operator.
 CLUSTER = ("postgresql.cnpg.io/v1", "Cluster")
@@ -109,6 +117,11 @@ def postgresql(service: Service, *, stack: str, image: str, storage_class: str) 
         "affinity": {"enablePodAntiAffinity": True, "topologyKey": "kubernetes.io/hostname"},
         "enablePDB": True,
         "monitoring": {"tls": {"enabled": True}},
+        # Replicas log in to the primary by the operator's own authority, as it makes it.
+        "certificates": {
+            "serverTLSSecret": secret_of(service.name),
+            "serverCASecret": secret_of(service.name),
+        },
     }
     if service.archive:
         spec["plugins"] = [
@@ -128,6 +141,7 @@ def archive(service: Service, place: Archive) -> list[CustomObject]:
         "configuration": {
             "destinationPath": f"s3://{place.bucket}/{place.prefix}/{service.name}",
             "endpointURL": place.store.url,
+            "endpointCA": {"name": secret_of(service.name), "key": CA_KEY},
             "s3Credentials": {
                 "accessKeyId": {"name": secret, "key": "user"},
                 "secretAccessKey": {"name": secret, "key": "key"},
@@ -163,7 +177,8 @@ def archive_name(service: Service) -> str:
 def elasticsearch(
     service: Service, *, stack: str, image: str, version: str, user: int, storage_class: str
 ) -> CustomObject:
-    """Nodes with every role, each on a volume of its own; the operator gives them TLS."""
+    """Nodes with every role, each on a volume of its own. Among themselves they speak TLS by
+    the operator's own authority."""
     heap = service.size.memory_mib // 2  # the vendor's advice; the rest is the file cache
     container = {
         "name": "elasticsearch",
@@ -174,6 +189,7 @@ def elasticsearch(
     spec = {
         "version": version,
         "image": image,
+        "http": {"tls": {"certificate": {"secretName": secret_of(service.name)}}},
         "podDisruptionBudget": {
             "spec": {
                 "minAvailable": service.size.replicas - 1,
@@ -225,6 +241,15 @@ def prometheus(
         "resources": resources(service.size),
         "storage": {"volumeClaimTemplate": {"spec": _claim(service, storage_class)}},
         "podMonitorSelector": {"matchLabels": {"dataflow/stack": stack}},
+        "web": {
+            "tlsConfig": {
+                "cert": {
+                    "secret": {"name": secret_of(service.name), "key": CERTIFICATE_KEY},
+                },
+                "keySecret": {"name": secret_of(service.name), "key": PRIVATE_KEY},
+                "minVersion": "TLS12",
+            }
+        },
     }
     return CustomObject(kind=PROMETHEUS, name=service.name, spec=spec, wait_for="Available")
 
@@ -248,6 +273,12 @@ def _monitor(job: Mapping[str, Any], secret: str) -> CustomObject:
     }
     if interval := job.get("scrape_interval"):
         endpoint |= {"interval": interval, "scrapeTimeout": job["scrape_timeout"]}
+    if job.get("tls_config"):
+        # Pods are found by their address, which no certificate names.
+        endpoint["tlsConfig"] = {
+            "ca": {"configMap": {"name": TRUSTED, "key": CA_KEY}},
+            "serverName": host,
+        }
     if token := job.get("authorization"):
         file = token["credentials_file"].removeprefix(str(ROOT / "prometheus" / "config") + "/")
         endpoint["authorization"] = {"credentials": {"name": secret, "key": key_of(file)}}

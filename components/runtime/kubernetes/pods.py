@@ -10,7 +10,8 @@ from typing import Any
 import pulumi
 
 from components.runtime.catalog import place
-from components.runtime.containers import ROOT, SHELL, Containers, environment, first_steps
+from components.runtime.containers import CA_FILE, ROOT, SHELL, Containers, first_steps
+from components.runtime.kubernetes import certificates
 from components.runtime.service import PROJECT, Job, Readiness, Service
 from components.sizing import Size
 from services.images import Image
@@ -111,15 +112,18 @@ def spec(
         "imagePullPolicy": "IfNotPresent",
         "command": list(program.command),
         "workingDir": str(ROOT / program.name / "data"),
-        "env": [{"name": name, "value": value} for name, value in environment(program)],
+        "env": [{"name": name, "value": value} for name, value in containers.environment(program)],
         "resources": resources(program.size),
         "securityContext": container_security(),
-        "volumeMounts": _mounts(program.name),
+        "volumeMounts": _mounts(program.name, trusts=containers.authority is not None),
     }
     volumes: list[dict[str, Any]] = [
         {"name": "config", "projected": {"defaultMode": FILE_MODE, "sources": list(files)}},
         {"name": "tmp", "emptyDir": {"sizeLimit": TMP_SIZE}},
     ]
+    if containers.authority:
+        trusted = {"name": certificates.TRUSTED, "defaultMode": FILE_MODE}
+        volumes.append({"name": "authority", "configMap": trusted})
     if not keeps_data:
         volumes.append({"name": "data", "emptyDir": {"sizeLimit": EPHEMERAL_LIMIT}})
     pod: dict[str, Any] = {
@@ -136,7 +140,13 @@ def spec(
     container["ports"] = [
         {"name": label, "containerPort": port} for label, port in service.ports.items()
     ]
-    container |= probes(service)
+    container |= probes(service, secure=containers.authority is not None)
+    if containers.authority and service.certificate and service.certificate.restarts:
+        served = str(service.certificate.files(ROOT / service.name).certificate)
+        port = str(next(iter(service.ports.values())))
+        container["command"] = [*BASH, NOTE_CERTIFICATE, SERVED, served, *container["command"]]
+        alive = [*BASH, SERVES_IT, SERVED, served, port]
+        container["livenessProbe"] = _by_command(container["livenessProbe"], alive)
     if service.init:
         pod["initContainers"] = [
             {
@@ -163,14 +173,23 @@ def spec(
 
 
 PROBES = ("startupProbe", "readinessProbe", "livenessProbe")
+# A program that reads its certificate once counts as dead when another one is there, and starts
+# again with it. Arguments: a copy of what it started with, the certificate, then its command or
+# port. The images of such programs have bash, and not all have more.
+BASH = ("bash", "-ec")
+SERVED = f"{TMP}/served.crt"
+NOTE_CERTIFICATE = 'printf %s "$(<"$1")" > "$0"; shift; exec "$@"'
+SERVES_IT = '[[ "$(<"$1")" == "$(<"$0")" ]]; exec 3<>/dev/tcp/127.0.0.1/"$2"'
 
 
-def probes(service: Service) -> dict[str, Any]:
-    """Starting may take long; ready is what the service says; alive is an open port."""
+def probes(service: Service, *, secure: bool) -> dict[str, Any]:
+    """Starting may take long; ready is what the service says; alive is an open port.
+
+    secure: services with a certificate are asked over TLS. The kubelet does not verify it."""
     readiness = service.readiness
     if readiness is None:
         return {}
-    asked = _probe(readiness)
+    asked = _probe(readiness, "HTTPS" if secure and service.certificate else "HTTP")
     alive = asked if readiness.kind == "command" else {"tcpSocket": {"port": readiness.port}}
     return {
         "startupProbe": {
@@ -194,17 +213,24 @@ def probes(service: Service) -> dict[str, Any]:
     }
 
 
-def _probe(readiness: Readiness) -> dict[str, Any]:
+def _by_command(probe: Mapping[str, Any], command: Sequence[str]) -> dict[str, Any]:
+    """The same probe, by a command."""
+    kept = {key: value for key, value in probe.items() if key not in ("tcpSocket", "exec")}
+    return {**kept, "exec": {"command": list(command)}}
+
+
+def _probe(readiness: Readiness, scheme: str) -> dict[str, Any]:
     if readiness.kind == "http":
-        return {"httpGet": {"path": readiness.path, "port": readiness.port, "scheme": "HTTP"}}
+        return {"httpGet": {"path": readiness.path, "port": readiness.port, "scheme": scheme}}
     if readiness.kind == "tcp":
         return {"tcpSocket": {"port": readiness.port}}
     return {"exec": {"command": list(readiness.command)}}
 
 
-def _mounts(name: str) -> list[dict[str, Any]]:
-    folder = ROOT / name
+def _mounts(name: str, *, trusts: bool) -> list[dict[str, Any]]:
+    folder, authority = ROOT / name, str(CA_FILE.parent)
     return [
+        *([{"name": "authority", "mountPath": authority, "readOnly": True}] if trusts else []),
         {"name": "config", "mountPath": str(folder / "config"), "readOnly": True},
         {"name": "data", "mountPath": str(folder / "data")},
         {"name": "tmp", "mountPath": TMP},

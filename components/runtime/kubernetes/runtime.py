@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -11,19 +12,28 @@ import pulumi_kubernetes as k8s
 from components.options import child_of
 from components.runtime import service as described
 from components.runtime.catalog import LAYERS, place
-from components.runtime.containers import Containers, Part
-from components.runtime.kubernetes import network, operators, pods
-from components.runtime.kubernetes.gateway import Gateway, published_address
+from components.runtime.containers import CA_FILE, TRUSTSTORE_FILE, Containers, Part
+from components.runtime.kubernetes import certificates, network, operators, pods
+from components.runtime.kubernetes.certificates import Signing
+from components.runtime.kubernetes.gateway import (
+    Gateway,
+    keeps_own_certificate,
+    published_address,
+)
 from components.runtime.kubernetes.operators import CustomObject
 from components.runtime.service import (
     HTTP,
     SCHEMES,
+    TLS_SCHEMES,
     Address,
+    Authority,
     Endpoint,
     RunningService,
     Service,
 )
 from components.sizing import SMALLEST, Size
+from dynamic_providers.local.account import account
+from dynamic_providers.local.directory import write_atomically
 from services.images import Images
 
 # program -> what its service is called in the cluster; every other has its own name.
@@ -32,7 +42,15 @@ HOSTS: Mapping[str, str] = {
     "elasticsearch": "elasticsearch-es-http",
     "prometheus": "prometheus-operated",
 }
-TLS_BY_OPERATOR = {("elasticsearch", "http"): "https"}
+# What else reaches the pods of a service.
+MORE_HOSTS: Mapping[str, tuple[str, ...]] = {
+    "minio": ("*.minio-members",),  # its servers each other
+    "postgres": ("postgres-r", "postgres-ro"),  # replicas, of the operator
+}
+CLUSTER_DOMAINS = ("svc", "svc.cluster.local")
+# Ports that the stack's authority does not certify: an operator's own does, or the product has no
+# TLS between its parts, which meet nobody else.
+NOT_CERTIFIED = frozenset({("elasticsearch", "transport"), ("zookeeper", "client")})
 PRIORITIES: Mapping[str, int] = {"stores": 1_000_000, "engines": 900_000, "jobs": 800_000}
 QUOTA_FACTOR = 3  # updates run old and new pods at once, and limits allow twice the request
 JOB_RETRIES = 2
@@ -53,7 +71,8 @@ class ClusterSettings:
     storage_class, gateway_class: "" for the cluster's own storage class.
     api_server: network of the API server in CIDR notation, for pods that work with it.
     issuer: ClusterIssuer of the Gateway's certificate.
-    urls: service -> where it is reached instead."""
+    urls: service -> where it is reached instead.
+    ca_file: where the machine that runs Pulumi gets the authority's certificate."""
 
     stack: str
     domain: str
@@ -62,6 +81,7 @@ class ClusterSettings:
     api_server: str
     storage_class: str = ""
     urls: Mapping[str, str]
+    ca_file: Path
 
 
 class KubernetesRuntime(Containers, pulumi.ComponentResource):
@@ -87,6 +107,7 @@ class KubernetesRuntime(Containers, pulumi.ComponentResource):
         self._name = name
         self._settings = settings
         self._keep_data = keep_data
+        self._ca_file: pulumi.Output[str] | None = None
         self._started: set[str] = set()
         self._priorities = {
             kind: k8s.scheduling.v1.PriorityClass(
@@ -112,6 +133,14 @@ class KubernetesRuntime(Containers, pulumi.ComponentResource):
 
     # What components ask
 
+    def trust(self, authority: Authority, *, parent: pulumi.Resource) -> None:
+        self.authority = authority
+        self._ca_file = authority.trusted.apply(self._write_ca_file)
+        self._signing = certificates.signing(authority)
+        self._issuers = {
+            layer: self._issuer(layer, authority, self._signing, parent) for layer in LAYERS
+        }
+
     def members(self, service: str, replicas: int) -> tuple[str, ...]:
         domain = f"{service}-members.{self._namespace_of(service)}.svc"
         return tuple(f"{service}-{number}.{domain}" for number in range(replicas))
@@ -119,14 +148,31 @@ class KubernetesRuntime(Containers, pulumi.ComponentResource):
     def endpoint(self, service: str, port: str) -> Endpoint:
         ports = self.ports(service)
         host = f"{HOSTS.get(service, service)}.{self._namespace_of(service)}.svc"
-        scheme = TLS_BY_OPERATOR.get((service, port), SCHEMES.get(port, HTTP))
+        scheme, certified = SCHEMES.get(port, HTTP), self._is_certified(service, port)
+        if certified:
+            scheme = TLS_SCHEMES.get(scheme, scheme)
         inside = Address(host=host, port=ports[port], scheme=scheme)
         return Endpoint(
             host=host,
             port=ports[port],
             scheme=scheme,
             published=self._published(service, port) or inside,
+            ca_file=CA_FILE if certified else None,
+            truststore_file=TRUSTSTORE_FILE if certified else None,
+            published_ca_file=self._ca_file if keeps_own_certificate(service, port) else None,
         )
+
+    def _write_ca_file(self, certificate: str) -> str:
+        """Not a resource: the official plugins read the file in previews too, and on each machine
+        that runs one."""
+        file = self._settings.ca_file
+        if not file.exists() or file.read_text() != certificate:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            write_atomically(file, certificate, account(""), 0o644, owned=True)
+        return str(file)
+
+    def _is_certified(self, service: str, port: str) -> bool:
+        return self.authority is not None and (service, port) not in NOT_CERTIFIED
 
     def _published(self, service: str, port: str) -> Address | None:
         name = service if port == next(iter(self.ports(service))) else f"{service}-{port}"
@@ -231,6 +277,91 @@ class KubernetesRuntime(Containers, pulumi.ComponentResource):
         )
         return namespace
 
+    # Certificates
+
+    def _issuer(
+        self, layer: str, authority: Authority, signing: Signing, parent: pulumi.Resource
+    ) -> pulumi.Resource:
+        """Signs as the stack's authority in one namespace; whoever may read secrets there could
+        do so too. Also says there what clients trust."""
+        namespace = self._namespaces[layer]
+
+        def named(name: pulumi.Input[str], **notes: str) -> dict[str, Any]:
+            return {
+                "name": name,
+                "namespace": self._namespace_name(layer),
+                **({"annotations": notes} if notes else {}),
+            }
+
+        inside = child_of(parent, depends_on=[namespace])
+        k8s.core.v1.ConfigMap(
+            f"{self._name}-{layer}-authority",
+            metadata=named(certificates.TRUSTED),
+            **certificates.trusted(authority),
+            opts=inside,
+        )
+        key = k8s.core.v1.Secret(
+            f"{self._name}-{layer}-authority-key",
+            metadata=named(signing.name),
+            type="kubernetes.io/tls",
+            string_data={"tls.crt": signing.certificate, "tls.key": signing.key},
+            opts=inside,
+        )
+        version, kind = certificates.ISSUER
+        made: pulumi.Resource = k8s.apiextensions.CustomResource(
+            f"{self._name}-{layer}-issuer",
+            api_version=version,
+            kind=kind,
+            metadata=named(signing.name, **{"pulumi.com/waitFor": "condition=Ready"}),
+            spec={"ca": {"secretName": signing.name}},
+            opts=child_of(parent, depends_on=[key]),
+        )
+        return made
+
+    def _certificate(self, service: Service, component: pulumi.Resource) -> list[pulumi.Resource]:
+        """Before the pods, which would wait for its Secret without a word."""
+        if self.authority is None or service.certificate is None:
+            return []
+        needs = [self._issuers[place(service.name).layer]]
+        keystore = service.certificate.keystore
+        if keystore:
+            needs.append(
+                self._secret(
+                    component,
+                    certificates.keystore_secret(service.name),
+                    {"password": keystore.password},
+                    of=service.name,
+                )
+            )
+        one = CustomObject(
+            kind=certificates.CERTIFICATE,
+            name=service.name,
+            spec=certificates.certificate(
+                secret=certificates.secret_of(service.name),
+                hosts=self._hosts(service.name),
+                addresses=certificates.LOCAL_ADDRESSES,
+                issuer={"kind": certificates.ISSUER[1], "name": self._signing.name},
+                labels=operators.RELOADED if service.program == "postgresql" else None,
+                keystore=certificates.keystore_secret(service.name) if keystore else "",
+            ),
+            part="certificate",
+            wait_for="Ready",
+        )
+        return [self._custom(component, service, one, needs)]
+
+    def _hosts(self, service: str) -> list[str]:
+        """Every name by which it is reached, of those that the authority can certify."""
+        host, namespace = HOSTS.get(service, service), self._namespace_of(service)
+        names = [host, *MORE_HOSTS.get(service, ())]
+        inside = [f"{name}.{namespace}.{end}" for name in names for end in CLUSTER_DOMAINS]
+        outside = [
+            address.host
+            for port in self.ports(service)
+            if keeps_own_certificate(service, port)
+            and (address := published_address(service, port, self._settings.domain))
+        ]
+        return [*inside, *outside, *certificates.LOCAL_NAMES]
+
     # Services
 
     def _service(
@@ -239,7 +370,12 @@ class KubernetesRuntime(Containers, pulumi.ComponentResource):
         component = self._part(service, "Service", parent)
         if service.size.replicas > 1 and place(service.name).peers:
             service = replace(service, connects_to=(*service.connects_to, service.name))
-        needs = [*depends_on, self._account(service, component), *self._edges(service, component)]
+        needs = [
+            *depends_on,
+            self._account(service, component),
+            *self._edges(service, component),
+            *self._certificate(service, component),
+        ]
         if service.program == "postgresql":
             self._postgresql(service, component, needs)
         elif service.program == "elasticsearch":
@@ -253,6 +389,7 @@ class KubernetesRuntime(Containers, pulumi.ComponentResource):
             namespace=self._namespace_of(service.name),
             host=HOSTS.get(service.name, service.name),
             parent=component,
+            depends_on=[self._namespaces[place(service.name).layer]],
         )
         component.register_outputs({"name": service.name})
         return component
@@ -411,7 +548,7 @@ class KubernetesRuntime(Containers, pulumi.ComponentResource):
                 },
                 of=service.name,
                 kind="kubernetes.io/basic-auth",
-                more_labels={"cnpg.io/reload": "true"},
+                more_labels=operators.RELOADED,
             )
         ]
         if service.archive:
@@ -582,10 +719,12 @@ class KubernetesRuntime(Containers, pulumi.ComponentResource):
         program: Service | described.Job,
         triggers: Mapping[str, pulumi.Input[str]] | None = None,
     ) -> dict[str, Any]:
+        # Programs read once whom they trust.
+        trusted = {"ca.crt": self.authority.trusted} if self.authority else {}
         return {
             "labels": pods.labels(self._settings.stack, program.name),
             "annotations": {
-                "dataflow/files": pods.checksum(program.files, program.secret_files),
+                "dataflow/files": pods.checksum(program.files, program.secret_files, trusted),
                 **{f"dataflow/{name}": value for name, value in (triggers or {}).items()},
             },
         }
@@ -625,6 +764,8 @@ class KubernetesRuntime(Containers, pulumi.ComponentResource):
             sources.append(pods.source("configMap", f"{program.name}-files", program.files))
         if program.secret_files:
             sources.append(pods.source("secret", f"{program.name}-secrets", program.secret_files))
+        if self.authority and isinstance(program, Service) and program.certificate:
+            sources.append(certificates.source(program.name, program.certificate))
         return sources
 
     def _secret(

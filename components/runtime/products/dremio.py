@@ -13,8 +13,16 @@ from xml.sax.saxutils import escape
 import pulumi
 
 from components.runtime.catalog import CONDUIT_PORT, FABRIC_PORT
-from components.runtime.service import Endpoint, Readiness, Runtime, Service
+from components.runtime.service import (
+    Certificate,
+    Endpoint,
+    Keystore,
+    Readiness,
+    Runtime,
+    Service,
+)
 from components.sizing import Size
+from tls.files import CertificateFiles
 
 PROGRAM = "dremio"
 COORDINATOR = "dremio"
@@ -22,6 +30,8 @@ EXECUTOR = "dremio-executor"
 ZOOKEEPER = "zookeeper"
 PREFIX = "accelerator"
 START_TIMEOUT_S = 600  # the first start makes the metadata store
+KEYSTORE, PASSWORDS = "keystore.p12", "keystore.conf"
+SECURE = ("services.coordinator.web", "services.flight")  # its listeners for users
 HEAP_SHARE = 0.25  # of memory; the rest is direct memory, in which Dremio keeps rows
 
 LOGBACK = """\
@@ -44,12 +54,14 @@ admin.enableServer=false
 @dataclass(frozen=True, kw_only=True)
 class Dremio:
     """store, bucket, user, key: the object store, and who may write below PREFIX of the bucket.
+    keystore_password: of the file with its certificate.
     executor: how large one is; used where services can have replicas."""
 
     store: Endpoint
     bucket: str
     user: str
     key: pulumi.Output[str]
+    keystore_password: pulumi.Output[str]
     executor: Size
 
     def services(self, runtime: Runtime, stand_in: Service) -> Sequence[Service]:
@@ -78,6 +90,16 @@ class Dremio:
         heap = int(service.size.memory_mib * HEAP_SHARE)
         probed = service.ports["flight"] if coordinator else FABRIC_PORT
         settings = self._settings(runtime, service, coordinator=coordinator, executor=executor)
+        secret_files = {"core-site.xml": self.key.apply(self._core_site)}
+        files = {"dremio-env": "", "logback.xml": LOGBACK}
+        keystore = Keystore(name=KEYSTORE, password=self.keystore_password)
+        certificate = Certificate(keystore=keystore, restarts=True) if coordinator else None
+        tls = runtime.certificate_files(service.name, certificate) if certificate else None
+        include = ""
+        if tls:
+            settings = {**settings, **self._secure(tls)}
+            include = f'include file("{directory / "config" / PASSWORDS}")\n'
+            secret_files[PASSWORDS] = self.keystore_password.apply(_passwords)
         return replace(
             service,
             program=PROGRAM,
@@ -92,14 +114,11 @@ class Dremio:
                 "DREMIO_MAX_HEAP_MEMORY_SIZE_MB": str(heap),
                 # What is left beside both is the JVM's own.
                 "DREMIO_MAX_DIRECT_MEMORY_SIZE_MB": str(service.size.memory_mib - 2 * heap),
+                **self._trust(),
             },
-            files={
-                # JSON is HOCON.
-                "dremio.conf": json.dumps(settings, indent=2),
-                "dremio-env": "",
-                "logback.xml": LOGBACK,
-            },
-            secret_files={"core-site.xml": self.key.apply(self._core_site)},
+            files={**files, "dremio.conf": include + _hocon(settings)},
+            secret_files=secret_files,
+            certificate=certificate,
             ports={**service.ports, "fabric": FABRIC_PORT, "conduit": CONDUIT_PORT},
             readiness=Readiness(kind="tcp", port=probed, timeout_s=START_TIMEOUT_S),
             stop_timeout_s=120,  # running queries end first
@@ -111,34 +130,50 @@ class Dremio:
         data = runtime.directory(service.name) / "data"
         clustered = coordinator != executor
         settings: dict[str, Any] = {
-            "paths": {
-                "local": str(data),
-                "dist": f"dremioS3:///{self.bucket}/{PREFIX}",
-            },
-            "services": {
-                "coordinator": {
-                    "enabled": coordinator,
-                    "master": {
-                        "enabled": coordinator,
-                        "embedded-zookeeper": {"enabled": not clustered},
-                    },
-                },
-                "executor": {"enabled": executor},
-                "fabric": {"port": FABRIC_PORT},
-                "conduit": {"port": CONDUIT_PORT},
-            },
+            "paths.local": str(data),
+            "paths.dist": f"dremioS3:///{self.bucket}/{PREFIX}",
+            "services.coordinator.enabled": coordinator,
+            "services.coordinator.master.enabled": coordinator,
+            "services.coordinator.master.embedded-zookeeper.enabled": not clustered,
+            "services.executor.enabled": executor,
+            "services.fabric.port": FABRIC_PORT,
+            "services.conduit.port": CONDUIT_PORT,
         }
         if coordinator:
-            settings["services"]["coordinator"]["web"] = {"port": service.ports["rest"]}
-            settings["services"]["flight"] = {
-                "enabled": True,
-                "port": service.ports["flight"],
-                "auth": {"mode": "arrow.flight.auth2"},
+            settings |= {
+                "services.coordinator.web.port": service.ports["rest"],
+                "services.flight.enabled": True,
+                "services.flight.port": service.ports["flight"],
+                "services.flight.auth.mode": "arrow.flight.auth2",
             }
         if clustered:
             zookeeper = runtime.endpoint(ZOOKEEPER, "client")
             settings["zookeeper"] = f"{zookeeper.host}:{zookeeper.port}"
         return settings
+
+    def _secure(self, tls: CertificateFiles) -> Mapping[str, Any]:
+        """Of what has users; among its own parts, Community speaks no TLS."""
+        return {
+            f"{listener}.ssl.{name}": value
+            for listener in SECURE
+            for name, value in {
+                "enabled": True,
+                "auto-certificate.enabled": False,
+                "keyStoreType": "PKCS12",
+                "keyStore": str(tls.certificate.with_name(KEYSTORE)),
+            }.items()
+        }
+
+    def _trust(self) -> Mapping[str, str]:
+        """How it verifies the object store: Java looks for authorities nowhere else then."""
+        if self.store.truststore_file is None:
+            return {}
+        options = {
+            "javax.net.ssl.trustStore": str(self.store.truststore_file),
+            "javax.net.ssl.trustStoreType": "PKCS12",
+        }
+        given = " ".join(f"-D{name}={value}" for name, value in options.items())
+        return {"DREMIO_JAVA_SERVER_EXTRA_OPTS": given}
 
     def _core_site(self, key: str) -> str:
         """The settings of the distributed store. A secret file: it holds the user's key."""
@@ -161,6 +196,15 @@ class Dremio:
         return "\n".join(
             ['<?xml version="1.0"?>', "<configuration>", *lines, "</configuration>\n"]
         )
+
+
+def _hocon(settings: Mapping[str, Any]) -> str:
+    """A setting per line; values are JSON, which is HOCON."""
+    return "".join(f"{name}: {json.dumps(value)}\n" for name, value in settings.items())
+
+
+def _passwords(password: str) -> str:
+    return _hocon({f"{listener}.ssl.keyStorePassword": password for listener in SECURE})
 
 
 def _zookeeper(runtime: Runtime) -> Service:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import pulumi
 
-from components.runtime.service import Readiness, Runtime, Service
+from components.runtime.service import Certificate, Readiness, Runtime, Service
 from components.sizing import Size
 from services.superset import config as superset_config
 
@@ -16,10 +16,11 @@ BEAT = "superset-beat"
 CELERY = "superset.tasks.celery_app:app"
 REACHES = "import sys,socket; socket.create_connection((sys.argv[1], int(sys.argv[2])), 4)"
 SMALL = Size(cores=0.25, memory_mib=512)
+CERTIFICATE = Certificate(restarts=True)
 # Everything in memory: what is lost with it is computed again.
 VALKEY_CONF = """\
 bind 0.0.0.0
-port {port}
+{listen}
 protected-mode no
 user default off
 user superset on >{password} ~* &* +@all -@admin -@dangerous +info
@@ -28,6 +29,15 @@ appendonly no
 maxmemory {memory}mb
 maxmemory-policy allkeys-lru
 """
+CLEAR_TEXT = "port {port}"
+TLS = """\
+port 0
+tls-port {port}
+tls-cert-file {tls.certificate}
+tls-key-file {tls.key}
+tls-ca-cert-file {tls.ca}
+tls-protocols "TLSv1.2 TLSv1.3"
+tls-auth-clients no"""  # they log in by name and password
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,6 +58,8 @@ class Superset:
     def _cache(self, runtime: Runtime) -> Service:
         config = runtime.directory(CACHE) / "config"
         ports = runtime.ports(CACHE)
+        tls = runtime.certificate_files(CACHE, CERTIFICATE)
+        listen = (TLS if tls else CLEAR_TEXT).format(port=ports["redis"], tls=tls)
         return Service(
             name=CACHE,
             program="valkey",
@@ -58,12 +70,13 @@ class Superset:
             secret_files={
                 "valkey.conf": self.cache_password.apply(
                     lambda password: VALKEY_CONF.format(
-                        port=ports["redis"], password=password, memory=SMALL.memory_mib // 2
+                        listen=listen, password=password, memory=SMALL.memory_mib // 2
                     )
                 )
             },
             ports=ports,
             size=SMALL,
+            certificate=CERTIFICATE,
             readiness=Readiness(kind="tcp", port=ports["redis"]),
         )
 
@@ -76,6 +89,7 @@ class Superset:
             "port": cache.port,
             "user": "superset",
             "passwordFile": str(config / "cache-password"),
+            **({"caFile": str(cache.ca_file)} if cache.ca_file else {}),
         }
         return replace(
             service,
@@ -89,7 +103,7 @@ class Superset:
         cache = runtime.endpoint(CACHE, "redis")
         here, there = (str(runtime.directory(n)) for n in (web.name, name))
         moved = {
-            path: pulumi.Output.from_input(text).apply(lambda text: text.replace(here, there))
+            path: pulumi.Output.from_input(text).apply(lambda text: _moved(text, here, there))
             for path, text in web.files.items()
         }
         service = replace(
@@ -103,6 +117,7 @@ class Superset:
             ),
             files=moved,
             ports={},
+            certificate=None,
             # Two beats would start everything twice.
             size=web.size if name == WORKER else replace(web.size, replicas=1),
             # It listens on nothing; without the cache it would wait for ever.
@@ -113,3 +128,9 @@ class Superset:
             ),
         )
         return self._with_cache(runtime, service)
+
+
+def _moved(settings: str, here: str, there: str) -> str:
+    """The web server's settings for one that serves nobody, in another folder."""
+    kept = {name: value for name, value in json.loads(settings).items() if name != "tls"}
+    return json.dumps(kept, indent=2).replace(here, there) + "\n"

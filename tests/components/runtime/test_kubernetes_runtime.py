@@ -1,12 +1,16 @@
 """The whole platform on a cluster, by the mocks: what is admitted, and who meets whom."""
 
 import json
+import tempfile
+from pathlib import Path
 
 import pulumi
 import pytest
 
 from components.runtime.catalog import LAYERS
 from components.runtime.kubernetes import ClusterSettings, KubernetesRuntime
+from components.security.credentials import Credentials
+from components.security.tls import CertificateAuthority, CertificateAuthorityArgs
 from components.sizing import PROFILES
 from dynamic_providers.credentials import derive
 from tests.support.declaring import SEED, Recorder, declared, pinned_images
@@ -19,15 +23,16 @@ CLUSTER = ClusterSettings(
     issuer="letsencrypt",
     api_server="10.96.0.1/32",
     storage_class="encrypted-retain",
-    urls={"dremio": "http://127.0.0.1:19047"},
+    urls={"dremio": "https://127.0.0.1:19047"},
+    ca_file=Path(tempfile.gettempdir()) / "dataflow-tests" / "ca.crt",
 )
 WORKLOADS = ("Deployment", "StatefulSet", "Job")
 
 
-def runtime() -> KubernetesRuntime:
+def runtime(cluster: ClusterSettings = CLUSTER) -> KubernetesRuntime:
     return KubernetesRuntime(
         "runtime",
-        settings=CLUSTER,
+        settings=cluster,
         images=pinned_images(),
         sizes=PROFILES["small"],
         keep_data=True,
@@ -162,7 +167,9 @@ def test_only_the_edges_of_the_flow_are_open(resources):
         ("minio", "minio"),
         ("pipeline", "airbyte"),
         ("pipeline", "dremio"),
-        ("pipeline", "elasticsearch"),
+        ("pipeline", "elasticsearch"),  # whose certificate it watches, as of the next two
+        ("pipeline", "minio"),
+        ("pipeline", "prometheus"),
         ("pipeline", "postgres"),
         ("pipeline", "superset"),
         ("postgres", "minio"),
@@ -256,7 +263,7 @@ def test_the_object_store_is_spread_over_its_members(resources):
     (container,) = resources["minio-pods"][1]["spec"]["template"]["spec"]["containers"]
     disks = [part for part in container["command"] if part.endswith("/data")]
     assert disks == [
-        f"http://minio-{n}.minio-members.dataflow-test-storage.svc:9000/dataflow/minio/data"
+        f"https://minio-{n}.minio-members.dataflow-test-storage.svc:9000/dataflow/minio/data"
         for n in range(4)
     ]
 
@@ -267,9 +274,17 @@ def test_addresses_inside_and_out():
     @pulumi.runtime.test
     def program() -> None:
         made = runtime()
+        CertificateAuthority(
+            "certificates",
+            CertificateAuthorityArgs(
+                credentials=Credentials(pulumi.Output.secret(SEED)),
+                runtime=made,
+                domain=CLUSTER.domain,
+            ),
+        )
         dremio = made.endpoint("dremio", "rest")
-        assert dremio.url == "http://dremio.dataflow-test-processing.svc:9047"
-        assert dremio.published.url == "http://127.0.0.1:19047"  # of the configuration
+        assert dremio.url == "https://dremio.dataflow-test-processing.svc:9047"
+        assert dremio.published.url == "https://127.0.0.1:19047"  # of the configuration
         flight = made.endpoint("dremio", "flight")
         assert flight.published.url == "grpc+tls://dremio.dataflow.test:32010"
         assert made.endpoint("minio", "s3").published.url == "https://minio.dataflow.test:443"

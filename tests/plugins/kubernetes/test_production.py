@@ -4,14 +4,18 @@ The kinds of the operators are declared with no more than their names, and `oper
 each object that it is ready. What talks to the products' own APIs is left out: no product runs.
 """
 
+import base64
 import json
+import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
 import pytest
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from components.runtime.catalog import LAYERS
 from components.runtime.kubernetes import ClusterSettings, KubernetesRuntime
@@ -22,7 +26,8 @@ from plugins.kubernetes.readiness import WAIT_FOR, annotation
 from tests.components.runtime.test_kubernetes_runtime import plain
 from tests.plugins.engine import Stack
 from tests.plugins.kubernetes_cases import definition
-from tests.support.declaring import declared, pinned_images
+from tests.support.declaring import Recorder, declared, pinned_images, settings
+from tls.authority import Authority, hosts, load
 
 pytestmark = [pytest.mark.engine, pytest.mark.service]
 PROGRAM = Path(__file__).parent / "production"
@@ -36,6 +41,7 @@ CLUSTER = ClusterSettings(
     issuer="letsencrypt",
     api_server="10.0.0.1/32",
     urls={},
+    ca_file=Path(tempfile.gettempdir()) / "dataflow-tests" / "ca.crt",
 )
 IMAGE = "spec.template.spec.containers[0].image"
 
@@ -52,17 +58,32 @@ def _runtime() -> KubernetesRuntime:
 
 @pytest.fixture(scope="module")
 def objects() -> list[dict]:
-    """All that the platform declares in the cluster."""
+    """All that the platform declares in the cluster, each after what it waits for."""
+    recorder = Recorder()
+    program = declared(_runtime, chosen=settings(domain=CLUSTER.domain), recorder=recorder)
+    names = {name for name, (token, _) in program.items() if token.startswith("kubernetes:")}
     return [
         {
             "name": name,
             "token": token,
             "inputs": plain(inputs),
             "custom": "." in token and not _is_built_in(token),
+            "after": sorted(_before(name, recorder.waits_for) & names),
         }
-        for name, (token, inputs) in declared(_runtime).items()
-        if token.startswith("kubernetes:")
+        for name, (token, inputs) in program.items()
+        if name in names
     ]
+
+
+def _before(name: str, waits_for: dict[str, set[str]]) -> set[str]:
+    """Directly, or by way of what is not in the cluster, such as a database."""
+    found: set[str] = set()
+    todo = set(waits_for.get(name, ()))
+    while todo - found:
+        one = (todo - found).pop()
+        found.add(one)
+        todo |= waits_for.get(one, set())
+    return found
 
 
 def _is_built_in(token: str) -> bool:
@@ -105,9 +126,44 @@ def _make_ready(cluster, version: str, plural: str) -> None:
         wanted = annotation(one, WAIT_FOR).partition("=")[2]
         if wanted and "status" not in one:
             metadata = one["metadata"]
+            if one["kind"] == "Certificate":
+                _issue(cluster, metadata["namespace"], one["spec"])
             path = f"/apis/{version}/namespaces/{metadata['namespace']}/{plural}"
             state = {"conditions": [{"type": wanted, "status": "True"}]}
             cluster.send("PATCH", f"{path}/{metadata['name']}/status", {"status": state})
+
+
+def _issue(cluster, namespace: str, spec: dict) -> None:
+    """As cert-manager does, of an issuer that signs with a Secret. A public one is left out."""
+    secrets = f"/api/v1/namespaces/{namespace}/secrets"
+    issued_before = cluster.send("GET", f"{secrets}/{spec['secretName']}")
+    if spec["issuerRef"]["kind"] != "Issuer" or issued_before:
+        return
+    issuers = f"/apis/cert-manager.io/v1/namespaces/{namespace}/issuers"
+    issuer = cluster.send("GET", f"{issuers}/{spec['issuerRef']['name']}")
+    signer = _read(cluster.send("GET", f"{secrets}/{issuer['spec']['ca']['secretName']}"))
+    authority = Authority(
+        _key=load_pem_private_key(signer["tls.key"], None),
+        _certificate=load(signer["tls.crt"].decode()),
+    )
+    names = [*spec["dnsNames"], *spec["ipAddresses"]]
+    issued = authority.issue("service", names, now=datetime.now(UTC), days=90)
+    files = {
+        "tls.crt": issued.certificate,
+        "tls.key": issued.key,
+        "ca.crt": authority.certificate,
+    }
+    if store := spec.get("keystores", {}).get("pkcs12"):
+        wanted = store["passwordSecretRef"]
+        password = _read(cluster.send("GET", f"{secrets}/{wanted['name']}"))[wanted["key"]]
+        files["keystore.p12"] = f"opened by {len(password)} characters"
+    metadata = {"name": spec["secretName"], **spec.get("secretTemplate", {})}
+    body = {"metadata": metadata, "type": "kubernetes.io/tls", "stringData": files}
+    cluster.send("POST", secrets, body)
+
+
+def _read(secret: dict) -> dict[str, bytes]:
+    return {key: base64.b64decode(value) for key, value in secret["data"].items()}
 
 
 def test_the_platform_on_a_cluster(tmp_path, kubernetes_cluster, objects):
@@ -121,6 +177,8 @@ def test_the_platform_on_a_cluster(tmp_path, kubernetes_cluster, objects):
         stack.run("up", "--yes", "--skip-preview")
         try:
             _all_admitted_and_ready(cluster, objects)
+            _pods_have_their_files(cluster)
+            _services_are_certified(cluster)
             stack.run("preview", "--expect-no-changes")
             stack.run("refresh", "--yes", "--expect-no-changes")
             _rolling_update(stack, cluster, objects, written)
@@ -156,6 +214,39 @@ def _all_admitted_and_ready(cluster, objects) -> None:
     for kind in ("deployments", "statefulsets"):
         for one in _listed(cluster, "/apis/apps/v1", kind):
             assert one["status"]["readyReplicas"] == one["spec"]["replicas"], kind
+
+
+def _pods_have_their_files(cluster) -> None:
+    """A kubelet would wait for each of them before it starts a container."""
+    held = {
+        (kind, one["metadata"]["namespace"], one["metadata"]["name"]): {
+            *one.get("data", {}),
+            *one.get("binaryData", {}),
+        }
+        for kind in ("secret", "configMap")
+        for one in _listed(cluster, "/api/v1", f"{kind.lower()}s")
+    }
+    for pod in _listed(cluster, "/api/v1", "pods"):
+        namespace = pod["metadata"]["namespace"]
+        for volume in pod["spec"]["volumes"]:
+            for source in volume.get("projected", {}).get("sources", [volume]):
+                for kind in {"secret", "configMap"} & set(source):
+                    wanted = {item["key"] for item in source[kind].get("items", [])}
+                    assert wanted <= held[kind, namespace, source[kind]["name"]], volume
+
+
+def _services_are_certified(cluster) -> None:
+    """By the authority that clients in the same namespace trust, for the name they ask for."""
+    certificates = _listed(cluster, "/apis/cert-manager.io/v1", "certificates")
+    inside = [one for one in certificates if one["spec"]["issuerRef"]["kind"] == "Issuer"]
+    assert len(inside) == 9
+    for one in inside:
+        prefix = f"/api/v1/namespaces/{one['metadata']['namespace']}"
+        trusted = cluster.send("GET", f"{prefix}/configmaps/authority")["data"]["ca.crt"]
+        served = _read(cluster.send("GET", f"{prefix}/secrets/{one['spec']['secretName']}"))
+        leaf = load(served["tls.crt"].decode())
+        leaf.verify_directly_issued_by(load(trusted))
+        assert set(hosts(leaf)) >= set(one["spec"]["dnsNames"])
 
 
 def _rolling_update(stack, cluster, objects, written: Path) -> None:
