@@ -7,11 +7,19 @@ import json
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, ClassVar
 
-from dynamic_providers.handler import UNKNOWN, InputError, Props
+from dynamic_providers.handler import UNKNOWN, InputError, Live, Props
 
 
 class ServiceError(Exception):
     """The service refused or could not be reached; the text says what to do next."""
+
+
+class NotReadyError(ServiceError):
+    """The object was made or changed, but did not become ready. live: as it was last seen."""
+
+    def __init__(self, text: str, live: Live) -> None:
+        super().__init__(text)
+        self.live = live
 
 
 class Kind:

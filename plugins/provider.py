@@ -28,12 +28,13 @@ from typing import Any, Protocol, TypeVar
 
 import grpc  # type: ignore[import-untyped]
 import grpc.aio  # type: ignore[import-untyped]
-from google.protobuf import empty_pb2
+from google.protobuf import any_pb2, empty_pb2
+from google.rpc import status_pb2  # type: ignore[import-untyped]
 from pulumi.runtime.proto import plugin_pb2, provider_pb2_grpc
 from pulumi.runtime.proto import provider_pb2 as proto
 
 from dynamic_providers.handler import UNKNOWN, Handler, InputError, Live, Props
-from plugins.kind import ServiceError, compact
+from plugins.kind import NotReadyError, ServiceError, compact
 from plugins.wire import Place, decode, encode, has_unknown, texts_at
 
 MESSAGE_BYTES = 400 * 1024 * 1024  # the engine's own limit for one gRPC message
@@ -166,15 +167,10 @@ class NativeProvider(provider_pb2_grpc.ResourceProviderServicer):
     ) -> proto.DiffResponse:
         async def diff(handler: NativeHandler) -> proto.DiffResponse:
             old, new = canonical(handler, decode(request.old_inputs)[0]), decode(request.news)[0]
-            found = [
-                difference
-                for difference in differences(old, new)
-                # What the service chose stays as it is when the program no longer speaks of it.
-                if difference[2] in new or difference[2] not in handler.COMPUTED
-            ]
-            response = diff_response(found, handler.REPLACE_ON, handler.STABLE)
+            response = await self._compared(handler, request.id, old, new)
             # Else create would adopt the old object under the same name, and delete it then.
-            response.deleteBeforeReplace = bool(response.replaces) and same_name(handler, old, new)
+            collides = bool(response.replaces) and self._same_name(handler, old, new)
+            response.deleteBeforeReplace = collides
             return response
 
         return await self._answer(request, context, diff)
@@ -185,10 +181,11 @@ class NativeProvider(provider_pb2_grpc.ResourceProviderServicer):
         async def create(handler: NativeHandler) -> proto.CreateResponse:
             spec, secret = decode(request.properties)
             if request.preview:
-                outputs = dict.fromkeys(handler.COMPUTED, UNKNOWN) | spec
+                outputs = await self._foreseen(handler, spec, None)
                 marked = secret | named_secrets(handler)
                 return proto.CreateResponse(properties=encode(outputs, marked))
-            live = await self._call(handler.create, spec)
+            work = self._within(request.timeout, handler.create, spec)
+            live = await self._ready(request, context, handler, spec, secret, work)
             outputs, marked = outputs_of(handler, live, spec, secret)
             return proto.CreateResponse(id=live.id, properties=encode(outputs, marked))
 
@@ -221,12 +218,12 @@ class NativeProvider(provider_pb2_grpc.ResourceProviderServicer):
             spec, secret = decode(request.news)
             state, _ = decode(request.olds)
             if request.preview:
-                stable = {k: v for k, v in state.items() if k in handler.STABLE}
-                outputs = dict.fromkeys(handler.COMPUTED, UNKNOWN) | stable | spec
+                outputs = await self._foreseen(handler, spec, state)
                 marked = secret | named_secrets(handler)
                 return proto.UpdateResponse(properties=encode(outputs, marked))
             old = canonical(handler, decode(request.old_inputs)[0])
-            live = await self._call(handler.update, request.id, old, spec)
+            work = self._within(request.timeout, handler.update, request.id, old, spec)
+            live = await self._ready(request, context, handler, spec, secret, work)
             kept = _with_kept_secrets(handler, live, state)
             outputs, marked = outputs_of(handler, kept, spec, secret)
             return proto.UpdateResponse(properties=encode(outputs, marked))
@@ -238,10 +235,51 @@ class NativeProvider(provider_pb2_grpc.ResourceProviderServicer):
     ) -> empty_pb2.Empty:
         async def delete(handler: NativeHandler) -> empty_pb2.Empty:
             known = canonical(handler, decode(request.old_inputs)[0])
-            await self._call(handler.delete, request.id, known)
+            await self._within(request.timeout, handler.delete, request.id, known)
             return empty_pb2.Empty()
 
         return await self._answer(request, context, delete)
+
+    # ---- what a plugin may do in its own way
+
+    async def _compared(
+        self, handler: NativeHandler, id_: str, old: Props, new: Props
+    ) -> proto.DiffResponse:
+        """What the change of the inputs changes of the object, and whether it replaces it."""
+        found = [
+            difference
+            for difference in differences(old, new)
+            # What the service chose stays as it is when the program no longer speaks of it.
+            if difference[2] in new or difference[2] not in handler.COMPUTED
+        ]
+        return diff_response(found, handler.REPLACE_ON, handler.STABLE)
+
+    def _same_name(self, handler: NativeHandler, old: Props, new: Props) -> bool:
+        """Whether a replacement gets the name of the object that it replaces."""
+        try:
+            return handler.natural_key(old) == handler.natural_key(new)
+        except KeyError:  # of a state that normalize refuses
+            return True
+
+    async def _foreseen(self, handler: NativeHandler, spec: Props, state: Props | None) -> Props:
+        """Outputs for a preview. state: outputs of the object, None for a new one."""
+        stable = {k: v for k, v in (state or {}).items() if k in handler.STABLE}
+        return dict.fromkeys(handler.COMPUTED, UNKNOWN) | stable | spec
+
+    async def _within(self, timeout_s: float, method: Callable[..., Any], *args: Any) -> Any:
+        """A handler's method. timeout_s: of the resource's customTimeouts, 0 for none."""
+        return await self._call(method, *args)
+
+    def stop(self) -> None:
+        """Ends what waits for long: the process ends only when its threads have."""
+
+    def _find(self, token: str) -> NativeHandler | None:
+        return self._plugin.handlers.get(token)
+
+    def _named(
+        self, handler: NativeHandler, request: proto.CheckRequest, old: Props, raw: Props
+    ) -> Props:
+        return _with_name(handler, request, old, raw)
 
     # ---- what all calls share
 
@@ -286,16 +324,34 @@ class NativeProvider(provider_pb2_grpc.ResourceProviderServicer):
         await context.abort(grpc.StatusCode.FAILED_PRECONDITION, self._redact(text, request))
         raise AssertionError("abort returned")
 
-    def stop(self) -> None:
-        """Ends what waits for long: the process ends only when its threads have."""
-
-    def _find(self, token: str) -> NativeHandler | None:
-        return self._plugin.handlers.get(token)
-
-    def _named(
-        self, handler: NativeHandler, request: proto.CheckRequest, old: Props, raw: Props
-    ) -> Props:
-        return _with_name(handler, request, old, raw)
+    async def _ready(
+        self,
+        request: Any,
+        context: grpc.aio.ServicerContext[Any, Any],
+        handler: NativeHandler,
+        spec: Props,
+        secret: frozenset[Place],
+        work: Awaitable[Live],
+    ) -> Live:
+        """The result of `work`. An object that is there, but not ready, goes into the state, so
+        that the next run goes on with it."""
+        try:
+            return await work
+        except NotReadyError as error:
+            outputs, marked = outputs_of(handler, error.live, spec, secret)
+            text = self._redact(str(error), request)
+            partial = proto.ErrorResourceInitFailed(
+                id=error.live.id,
+                properties=encode(outputs, marked),
+                inputs=encode(spec, secret | named_secrets(handler)),
+                reasons=[text],
+            )
+        detail = any_pb2.Any()
+        detail.Pack(partial)
+        code = grpc.StatusCode.UNKNOWN
+        status = status_pb2.Status(code=code.value[0], message=text, details=[detail])
+        await context.abort(code, text, (("grpc-status-details-bin", status.SerializeToString()),))
+        raise AssertionError("abort returned")
 
     def _handler(self, request: Any) -> NativeHandler:
         token = _token(request.urn)
@@ -357,13 +413,6 @@ def canonical(handler: NativeHandler, recorded: Props) -> Props:
         return handler.normalize(recorded)
     except InputError:
         return recorded
-
-
-def same_name(handler: NativeHandler, old: Props, new: Props) -> bool:
-    try:
-        return handler.natural_key(old) == handler.natural_key(new)
-    except KeyError:  # of a state that normalize refuses
-        return True
 
 
 def outputs_of(

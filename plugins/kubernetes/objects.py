@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dynamic_providers.handler import UNKNOWN, InputError, Live, Props
-from plugins.kind import ServiceError
+from plugins.kind import NotReadyError, ServiceError
 from plugins.kubernetes import readiness
 from plugins.kubernetes.client import KubeClient, Refused, Resource
 from plugins.kubernetes.fields import Owned, observed, owned
@@ -180,9 +180,6 @@ class Objects:
             spec = spec | {"spec": {"clusterIP": UNKNOWN, **spec["spec"]}}
         return spec | {"status": UNKNOWN}
 
-    def live(self, seen: Props, spec: Props) -> Live:
-        return self._live(seen, spec)
-
     def _seen(self, client: KubeClient, path: str, live: Props, known: Props) -> Props:
         """The known inputs, with the live values where they differ."""
         manager, declared = _manager(known), _body(known)
@@ -197,7 +194,10 @@ class Objects:
 
     def _brought(self, client: KubeClient, path: str, spec: Props, *, force: bool) -> Live:
         live = self._apply(client, path, spec, force=force)
-        return self._live(readiness.wait_ready(client, path, live), spec)
+        try:
+            return self._live(readiness.wait_ready(client, path, live), spec)
+        except readiness.Unready as error:
+            raise NotReadyError(str(error), self._live(error.live, spec)) from None
 
     def _apply(
         self, client: KubeClient, path: str, spec: Props, *, force: bool, dry_run: bool = False

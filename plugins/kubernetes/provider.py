@@ -7,26 +7,21 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import grpc.aio  # type: ignore[import-untyped]
-from google.protobuf import any_pb2, empty_pb2
-from google.rpc import status_pb2  # type: ignore[import-untyped]
+from google.protobuf import empty_pb2
 from pulumi.runtime.proto import provider_pb2 as proto
 
 from dynamic_providers.handler import UNKNOWN, Props
 from plugins.kubernetes.objects import AUTONAMED, FIELD_MANAGER, MANAGER, Objects, data_fields
-from plugins.kubernetes.readiness import NotReady, annotation
+from plugins.kubernetes.readiness import annotation
 from plugins.provider import (
     Difference,
     NativeHandler,
     NativeProvider,
-    canonical,
     diff_response,
     differences,
     merged,
-    named_secrets,
-    outputs_of,
-    same_name,
 )
-from plugins.wire import decode, encode, has_unknown
+from plugins.wire import has_unknown
 
 # kubernetes:<group>/<version>:<Kind>; the core group is called core/<version>.
 TOKEN = re.compile(r"kubernetes:(?:core/(?P<core>v\w+)|(?P<version>[\w.-]+/v\w+)):(?P<kind>\w+)")
@@ -41,75 +36,25 @@ class KubernetesProvider(NativeProvider):
         self.stop()
         return empty_pb2.Empty()
 
-    async def Diff(  # noqa: N802
-        self, request: proto.DiffRequest, context: grpc.aio.ServicerContext[Any, Any]
+    async def _compared(
+        self, handler: Any, id_: str, old: Props, new: Props
     ) -> proto.DiffResponse:
-        async def diff(handler: Any) -> proto.DiffResponse:
-            old = canonical(handler, decode(request.old_inputs)[0])
-            new = decode(request.news)[0]
-            found = _noticed(differences(old, new))
-            replaced: set[str] = set()
-            if found:
-                found, replaced = await self._weighed(handler, request, old, new, found)
-            # By path, not by field: of a spec some parts can be changed and some cannot.
-            response = diff_response([(p, kind, p) for p, kind, _ in found], frozenset(replaced))
-            autonamed = annotation(old, AUTONAMED) == "true"  # the new one gets another name
-            response.deleteBeforeReplace = (
-                bool(response.replaces) and not autonamed and same_name(handler, old, new)
-            )
-            return response
+        found = _noticed(differences(old, new))
+        replaced: set[str] = set()
+        if found:
+            found, replaced = await self._weighed(handler, id_, old, new, found)
+        # By path, not by field: of a spec some parts can be changed and some cannot.
+        return diff_response([(p, kind, p) for p, kind, _ in found], frozenset(replaced))
 
-        return await self._answer(request, context, diff)
+    def _same_name(self, handler: NativeHandler, old: Props, new: Props) -> bool:
+        return annotation(old, AUTONAMED) != "true" and super()._same_name(handler, old, new)
 
-    async def Create(  # noqa: N802
-        self, request: proto.CreateRequest, context: grpc.aio.ServicerContext[Any, Any]
-    ) -> proto.CreateResponse:
-        async def create(handler: Any) -> proto.CreateResponse:
-            spec, secret = decode(request.properties)
-            if request.preview:
-                if not has_unknown(spec) and not self._is_unknown():
-                    await self._call(handler.try_out, spec)
-                marked = secret | named_secrets(handler)
-                return proto.CreateResponse(properties=encode(handler.foreseen(spec), marked))
-            try:
-                live = await self._within(request.timeout, handler.create, spec)
-            except NotReady as error:
-                await self._abort(request, context, handler, error, spec, secret)
-            outputs, marked = outputs_of(handler, live, spec, secret)
-            return proto.CreateResponse(id=live.id, properties=encode(outputs, marked))
-
-        return await self._answer(request, context, create)
-
-    async def Update(  # noqa: N802
-        self, request: proto.UpdateRequest, context: grpc.aio.ServicerContext[Any, Any]
-    ) -> proto.UpdateResponse:
-        async def update(handler: Any) -> proto.UpdateResponse:
-            spec, secret = decode(request.news)
-            if request.preview:
-                outputs = merged(decode(request.olds)[0], spec)
-                marked = secret | named_secrets(handler)
-                return proto.UpdateResponse(properties=encode(outputs, marked))
-            old = canonical(handler, decode(request.old_inputs)[0])
-            try:
-                live = await self._within(request.timeout, handler.update, request.id, old, spec)
-            except NotReady as error:
-                await self._abort(request, context, handler, error, spec, secret)
-            outputs, marked = outputs_of(handler, live, spec, secret)
-            return proto.UpdateResponse(properties=encode(outputs, marked))
-
-        return await self._answer(request, context, update)
-
-    async def Delete(  # noqa: N802
-        self, request: proto.DeleteRequest, context: grpc.aio.ServicerContext[Any, Any]
-    ) -> empty_pb2.Empty:
-        async def delete(handler: Any) -> empty_pb2.Empty:
-            known = canonical(handler, decode(request.old_inputs)[0])
-            await self._within(request.timeout, handler.delete, request.id, known)
-            return empty_pb2.Empty()
-
-        return await self._answer(request, context, delete)
-
-    # ---- what the calls share
+    async def _foreseen(self, handler: Any, spec: Props, state: Props | None) -> Props:
+        if state is not None:
+            return merged(state, spec)
+        if not has_unknown(spec) and not self._is_unknown():
+            await self._call(handler.try_out, spec)
+        return dict(handler.foreseen(spec))
 
     def stop(self) -> None:
         if self._client is not None:
@@ -150,7 +95,7 @@ class KubernetesProvider(NativeProvider):
     async def _weighed(
         self,
         handler: Objects,
-        request: proto.DiffRequest,
+        id_: str,
         old: Props,
         new: Props,
         found: list[Difference],
@@ -163,7 +108,7 @@ class KubernetesProvider(NativeProvider):
         replaced = _below(found, (*identity, *data_fields(client, handler)))
         if replaced or has_unknown(new):
             return found, replaced
-        plan = await self._call(handler.plan, request.id, old, new)
+        plan = await self._call(handler.plan, id_, old, new)
         for field, free in plan.immutable:
             refused = _below(found, (field,)) - _below(found, (f"{field}.{name}" for name in free))
             replaced |= refused or {path for path, _, _ in found}
@@ -171,32 +116,6 @@ class KubernetesProvider(NativeProvider):
             return found, replaced
         gone = [d for d in _noticed(differences(old, plan.left)) if d[1] == "DELETE"]
         return _noticed(differences(plan.live, new)) + gone, set()
-
-    async def _abort(
-        self,
-        request: Any,
-        context: grpc.aio.ServicerContext[Any, Any],
-        handler: Objects,
-        error: NotReady,
-        spec: Props,
-        secret: Any,
-    ) -> None:
-        """Tells the engine that the object is there, but not ready: it keeps it in the state,
-        and the next run goes on with it."""
-        live = handler.live(error.live, spec)
-        outputs, marked = outputs_of(handler, live, spec, secret)
-        text = self._redact(str(error), request)
-        partial = proto.ErrorResourceInitFailed(
-            id=live.id,
-            properties=encode(outputs, marked),
-            inputs=encode(spec, secret | named_secrets(handler)),
-            reasons=[text],
-        )
-        detail = any_pb2.Any()
-        detail.Pack(partial)
-        code = grpc.StatusCode.UNKNOWN
-        status = status_pb2.Status(code=code.value[0], message=text, details=[detail])
-        await context.abort(code, text, (("grpc-status-details-bin", status.SerializeToString()),))
 
 
 def _noticed(found: Any) -> list[Difference]:

@@ -25,8 +25,8 @@ STUCK = frozenset(
 FOREVER_REFUSED = "violates PodSecurity"  # in an event: trying again does not help
 
 
-class NotReady(ServiceError):
-    """The object was made or changed, but did not become ready. live: as it was last seen."""
+class Unready(Exception):  # noqa: N818 - a state of the object
+    """It did not become ready. live: as it was last seen."""
 
     def __init__(self, text: str, live: Props) -> None:
         super().__init__(text)
@@ -42,7 +42,7 @@ def annotation(live: Mapping[str, Any], name: str) -> str:
 
 
 def wait_ready(client: KubeClient, path: str, live: Props) -> Props:
-    """The object when it is ready. Raises NotReady at the deadline, or when there is no hope."""
+    """The object when it is ready. Raises Unready at the deadline, or when there is no hope."""
     if annotation(live, SKIP) == "true":
         return live
     waiting, before = "it was not seen", None
@@ -63,9 +63,9 @@ def wait_ready(client: KubeClient, path: str, live: Props) -> Props:
                 ]:
                     raise Hopeless(new[0])
         except Hopeless as reason:
-            raise NotReady(f"{_label(live)} cannot become ready: {reason}", live) from None
+            raise Unready(f"{_label(live)} cannot become ready: {reason}", live) from None
     told = [waiting, *_troubles(client, live)]
-    raise NotReady(
+    raise Unready(
         f"{_label(live)} is not ready after {deadline_s(client, live):.0f} s: {'; '.join(told)}",
         live,
     )
