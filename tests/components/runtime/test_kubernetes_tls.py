@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from components.runtime.catalog import place
+from components.runtime.kubernetes.operators import OPERATED
 from dynamic_providers.credentials import derive
 from tests.components.runtime.test_kubernetes_runtime import (
     CLUSTER,
@@ -245,7 +246,9 @@ def test_prometheus_verifies_its_targets(resources, certificates):
     for one in monitors.values():
         (endpoint,) = one["spec"]["endpoints"]
         assert endpoint["scheme"] == "https"
-        service = one["spec"]["selector"]["matchLabels"]["dataflow/service"]
+        labels = one["spec"]["selector"]["matchLabels"]
+        # The operator makes the service of its own Prometheus.
+        service = "prometheus" if labels in OPERATED.values() else labels["dataflow/service"]
         assert endpoint["tlsConfig"]["serverName"] in certificates[service]["dnsNames"]
         assert endpoint["tlsConfig"]["ca"] == {"configMap": {"name": "authority", "key": "ca.crt"}}
 
