@@ -31,14 +31,14 @@ DREMIO = """\
     #!/opt/dataflow/.venv/bin/python
     import json, os, pathlib, sys
     config = pathlib.Path(sys.argv[sys.argv.index("--config") + 1])
-    settings = json.loads((config / "dremio.conf").read_text())
-    services = settings["services"]
-    data = pathlib.Path(settings["paths"]["local"])
+    lines = (config / "dremio.conf").read_text().splitlines()
+    settings = {path: json.loads(value) for path, value in (line.split(": ", 1) for line in lines)}
+    data = pathlib.Path(settings["paths.local"])
     own = data / "embedded.json"
     own.write_text(json.dumps({
         "host": "0.0.0.0",
-        "restPort": services["coordinator"]["web"]["port"],
-        "flightPort": services["flight"]["port"],
+        "restPort": settings["services.coordinator.web.port"],
+        "flightPort": settings["services.flight.port"],
         "dataDir": str(data),
         "edition": "community",
     }))
