@@ -85,7 +85,7 @@ def dev(docker_engine: Engine) -> Iterator[Dev]:
     }
     name = f"dev-{os.getpid()}"
     policies = CONFIG_FOLDER / f"{name}.json"
-    policies.write_text(json.dumps(_policies()))
+    policies.write_text(json.dumps(_policies()).replace('"dataflow-dev"', f'"dataflow-{name}"'))
     try:
         with small_stack(name, settings) as stack:
             yield Dev(stack=stack, engine=docker_engine, names=names)
