@@ -169,9 +169,7 @@ def _dremio(raw: Any) -> DremioConfig:
     at = "dremio"
     found = _section(raw, at, "url", "username", "passwordFile", "datasets", "reflectionDatasets")
     return DremioConfig(
-        url=_url(found["url"], f"{at}.url"),
-        username=inputs.text(found["username"], f"{at}.username"),
-        password_file=_path(found["passwordFile"], f"{at}.passwordFile"),
+        **_login(found, at),
         datasets=_dataset_paths(found["datasets"], f"{at}.datasets"),
         reflection_datasets=_dataset_paths(
             found["reflectionDatasets"], f"{at}.reflectionDatasets"
@@ -205,9 +203,7 @@ def _superset(raw: Any) -> SupersetConfig:
     at = "superset"
     found = _section(raw, at, "url", "username", "passwordFile", "dashboards")
     return SupersetConfig(
-        url=_url(found["url"], f"{at}.url"),
-        username=inputs.text(found["username"], f"{at}.username"),
-        password_file=_path(found["passwordFile"], f"{at}.passwordFile"),
+        **_login(found, at),
         dashboards=tuple(inputs.texts(found["dashboards"], f"{at}.dashboards", empty=True)),
     )
 
@@ -216,26 +212,28 @@ def _logs(raw: Any) -> LogsConfig:
     at = "logs"
     found = _section(raw, at, "url", "username", "passwordFile", "retentionDays")
     return LogsConfig(
-        url=_url(found["url"], f"{at}.url"),
-        username=inputs.text(found["username"], f"{at}.username"),
-        password_file=_path(found["passwordFile"], f"{at}.passwordFile"),
+        **_login(found, at),
         retention_days=inputs.whole(found["retentionDays"], f"{at}.retentionDays", least=1),
     )
 
 
 def _search(raw: Any) -> SearchConfig:
     at = "search"
-    found = _section(raw, at, "url", "username", "passwordFile")
-    return SearchConfig(
-        url=_url(found["url"], f"{at}.url"),
-        username=inputs.text(found["username"], f"{at}.username"),
-        password_file=_path(found["passwordFile"], f"{at}.passwordFile"),
-    )
+    return SearchConfig(**_login(_section(raw, at, "url", "username", "passwordFile"), at))
 
 
 def _certificates(raw: Any) -> dict[str, str]:
     found = inputs.mapping(raw, "certificates")
     return {name: inputs.text(url, f"certificates.{name}") for name, url in found.items()}
+
+
+def _login(found: dict[str, Any], at: str) -> dict[str, Any]:
+    """Where a service is, and as whom it is called: fields of its configuration."""
+    return {
+        "url": _url(found["url"], f"{at}.url"),
+        "username": inputs.text(found["username"], f"{at}.username"),
+        "password_file": _path(found["passwordFile"], f"{at}.passwordFile"),
+    }
 
 
 def _section(raw: Any, at: str, *keys: str) -> dict[str, Any]:

@@ -83,15 +83,13 @@ class Search(pulumi.ComponentResource):
             ),
             opts=options,
         )
-        monitor = elasticstack.SecurityRole(
-            f"{name}-metrics-role", name=MONITOR, clusters=["monitor"], opts=options
-        )
-        elasticstack.SecurityUser(
-            f"{name}-metrics-user",
-            username=MONITOR,
+        _user(
+            f"{name}-metrics",
+            MONITOR,
             password=secret("elasticsearch-metrics"),
-            roles=[monitor.name],
-            opts=options,
+            cluster=["monitor"],
+            privileges=[],
+            options=options,
         )
         self.log_writer = _user(
             f"{name}-airbyte-logs",
@@ -121,12 +119,14 @@ def _user(
     privileges: list[str],
     options: pulumi.ResourceOptions,
 ) -> elasticstack.SecurityUser:
-    """A user with a role of the same name, which says what it may do with the logs of syncs."""
+    """A user with a role of the same name. cluster: what it may do with the cluster; privileges:
+    with the logs of syncs."""
+    logs = elasticstack.SecurityRoleIndexArgs(names=[LOG_INDICES], privileges=privileges)
     role = elasticstack.SecurityRole(
         f"{name}-role",
         name=username,
         clusters=cluster,
-        indices=[elasticstack.SecurityRoleIndexArgs(names=[LOG_INDICES], privileges=privileges)],
+        indices=[logs] if privileges else None,
         opts=options,
     )
     return elasticstack.SecurityUser(
