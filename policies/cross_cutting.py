@@ -157,7 +157,7 @@ def _monitored(stack: Stack, context: Context) -> Found:
             continue
         told += str(alert.value)
         if (book := alert["annotations.runbook_url"]).missing:
-            yield violation(book, f"alert {alert['alert'].text}", resource)
+            yield violation(book, f"alert {alert['alert'].shown()}", resource)
     exporters = set(context.settings["exporters"])
     services = [(called, one) for called, one in _services(stack) if not called & exporters]
     for called, service in services:

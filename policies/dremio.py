@@ -65,10 +65,11 @@ def _least_grant(grant: tuple[Node, Node], context: Context) -> Found:
     if given["name"].text.upper() == "PUBLIC":
         yield violation(given["name"])
     if given["name"].text in context.settings["readers"]:
-        if extra := set(given["privileges"].texts()) - {"SELECT"}:
-            yield violation(given["privileges"], f"a reader needs no {', '.join(sorted(extra))}")
+        for privilege in given["privileges"]:
+            if privilege.text != "SELECT":
+                yield violation(privilege, "a reader needs SELECT only")
         if path[0].text != "gold":
-            yield violation(path, f"outside gold, to {given['name'].text}")
+            yield violation(path, f"outside gold, to {given['name'].shown()}")
 
 
 def _bounded(resource: Resource, _stack: Stack, _context: Context) -> Found:

@@ -148,7 +148,7 @@ def _read_only_root(container: Container, _context: Context) -> Found:
     for mount in container.node["volumeMounts"]:
         kind = kinds.get(mount["name"].text)  # None: a claim template of a StatefulSet
         if kind in ("csi", "hostPath") and not mount["readOnly"].on:
-            yield violation(mount["readOnly"], f"volume {mount['name'].text} of type {kind}")
+            yield violation(mount["readOnly"], f"volume {mount['name'].shown()} of type {kind}")
 
 
 def _volume_kind(volume: Node) -> str:
@@ -354,19 +354,21 @@ def _egress_edges(edge: Node, context: Context) -> Found:
 def _flow_edges(resource: Resource, context: Context) -> Found:
     """Edges between services that are known by name, against those of the flow."""
     source = _service_of(resource.props["spec.podSelector"])
-    allowed = {*EDGES.get(source, ()), *context.settings["edges"].get(source, ())}
+    allowed = {*EDGES.get(source.text, ()), *context.settings["edges"].get(source.text, ())}
     for edge in _egress(resource):
         for peer in edge["to"]:
             target = _service_of(peer["podSelector"])
-            if source and target and _product(source) != _product(target):
-                if target not in allowed:
-                    yield violation(peer["podSelector"], f"{source} does not need {target}")
+            if _product(source.text) == _product(target.text) or target.text in allowed:
+                continue
+            if source.text and target.text:
+                detail = f"{source.shown()} does not need {target.shown()}"
+                yield violation(peer["podSelector"], detail)
 
 
-def _service_of(selector: Node) -> str:
-    """The service that a selector of pods names; "" for another selection."""
-    labels = selector["matchLabels"]
-    return next((name for key in SERVICE_LABELS if (name := labels.member(key).text)), "")
+def _service_of(selector: Node) -> Node:
+    """The label by which a selector of pods names a service; one without text in another."""
+    labels = [selector["matchLabels"].member(key) for key in SERVICE_LABELS]
+    return next((label for label in labels if label.text), labels[0])
 
 
 def _product(service: str) -> str:

@@ -110,9 +110,9 @@ def _locked(bucket: Resource, stack: Stack, context: Context) -> Found:
     for one in kept:
         if (mode := one.props["mode"]).text != "COMPLIANCE":
             yield violation(mode, "who may write could delete", one)
-        period, unit = one.props["validityPeriod"], one.props["unit"].text
-        if (period.number or 0) * DAYS_OF.get(unit.upper(), 0) < AUDIT_DAYS:
-            yield violation(period, f"{unit}, expected {AUDIT_DAYS} days or more", one)
+        period, unit = one.props["validityPeriod"], one.props["unit"]
+        if (period.number or 0) * DAYS_OF.get(unit.text.upper(), 0) < AUDIT_DAYS:
+            yield violation(period, f"{unit.shown()}, expected {AUDIT_DAYS} days or more", one)
 
 
 def _cleaned(bucket: Resource, stack: Stack, context: Context) -> Found:

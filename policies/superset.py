@@ -44,7 +44,8 @@ def _settings(file: File) -> dict[str, Node]:
             continue
         for target in targets:
             if isinstance(target, ast.Name) and target.id.isupper() and node.value is not None:
-                found[target.id] = Node(_plain(node.value), f"{CONFIG} {target.id}")
+                path = f"{CONFIG} {target.id}"
+                found[target.id] = Node(_plain(node.value), path, secret=file.text.secret)
     return found
 
 

@@ -51,19 +51,8 @@ class Engine:
         self.lent.write_text(json.dumps({path: str(source) for path, source in places.items()}))
 
     def import_image(self, name: str, archive: bytes | Iterable[bytes], *changes: str) -> str:
-        """Id of the new image `name`, whose files are those of the tar archive."""
-        repository, _, tag = name.rpartition(":")
-        self.client.send(
-            "POST",
-            *("images", "create"),
-            content=archive,
-            timeout_s=None,
-            fromSrc="-",
-            repo=repository,
-            tag=tag,
-            changes=list(changes),
-        )
-        return str(self.client.get("images", name, "json")["Id"])
+        """As import_image, into this engine."""
+        return import_image(self.client, name, archive, *changes)
 
     def tag(self, image: str, name: str) -> None:
         repository, _, tag = name.rpartition(":")
@@ -91,9 +80,32 @@ class Engine:
         return code, printed.decode()
 
     def busybox(self, name: str = BUSYBOX, marker: str = "1") -> str:
-        """Id of an image of one program; another marker makes another image."""
-        changes = ('CMD ["/bin/sleep","1000"]', "ENV PATH=/bin", "LABEL of=image")
-        return self.import_image(name, busybox_files(marker), *changes)
+        """As import_busybox, into this engine."""
+        return import_busybox(self.client, name, marker)
+
+
+def import_image(
+    client: DockerClient, name: str, archive: bytes | Iterable[bytes], *changes: str
+) -> str:
+    """Id of the new image `name`, whose files are those of the tar archive."""
+    repository, _, tag = name.rpartition(":")
+    client.send(
+        "POST",
+        *("images", "create"),
+        content=archive,
+        timeout_s=None,
+        fromSrc="-",
+        repo=repository,
+        tag=tag,
+        changes=list(changes),
+    )
+    return str(client.get("images", name, "json")["Id"])
+
+
+def import_busybox(client: DockerClient, name: str, marker: str = "1") -> str:
+    """Id of an image of one program; another marker makes another image."""
+    changes = ('CMD ["/bin/sleep","1000"]', "ENV PATH=/bin", "LABEL of=image")
+    return import_image(client, name, busybox_files(marker), *changes)
 
 
 def busybox_files(marker: str = "1") -> bytes:

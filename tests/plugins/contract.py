@@ -4,11 +4,10 @@ import json
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from dynamic_providers.handler import Props
-from tests.docker_fixtures import Engine, busybox_files
+from tests.docker_fixtures import busybox_files, import_busybox
 from tests.docker_registry import running_registry
 from tests.services.running import free_ports
 
@@ -136,7 +135,7 @@ RUNNING = ExitStack()  # the registry of the test that is running
 
 
 def _busybox(client: Any) -> None:
-    Engine(host=client.host, client=client, programs=Path(), log=Path()).busybox(BUSYBOX)
+    import_busybox(client, BUSYBOX)
 
 
 def _no_busybox(client: Any) -> None:

@@ -123,6 +123,7 @@ def paths(value: object, at: tuple = ()) -> list[tuple]:
     return found
 
 
+SECRET = "53cr37"
 PLACES = [(key, path) for key, (_, props) in GOLDEN.items() for path in paths(props)]
 PROD = configured(Environment.PROD, {}, TODAY)
 
@@ -157,13 +158,9 @@ def test_what_is_unknown_is_no_violation_on_a_resource(place):
     assert [f.message for f in PROD.judge(resource)] == []
 
 
-@settings(max_examples=50, deadline=None)
-@given(
-    place=st.sampled_from(PLACES),
-    secret=st.text("0123456789abcdef", min_size=24, max_size=24),
-)
-def test_no_message_holds_a_secret(place, secret):
+@pytest.mark.parametrize("place", PLACES, ids=str)
+def test_no_message_holds_a_secret(place):
     key, path = place
-    stack = built(changed(key, path, Secret(f"https://user:{secret}@host")))
+    stack = built(changed(key, path, Secret(f"https://user:{SECRET}@host")))
     for finding in PROD.judge_all(stack):
-        assert secret not in finding.message
+        assert SECRET not in finding.message
