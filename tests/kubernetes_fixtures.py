@@ -20,7 +20,8 @@ import yaml
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from tests.services.running import Place, free_ports, wait_until
+from tests.services.running import Place, wait_until
+from tests.support.ports import free_ports
 from tools.paths import Paths
 
 HOST = "127.0.0.1"

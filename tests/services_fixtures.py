@@ -19,7 +19,8 @@ from services.elasticsearch import config as elasticsearch
 from services.minio import config as minio
 from services.postgresql import config as postgresql
 from services.postgresql.ready import is_ready
-from tests.services.running import Place, free_ports, installed
+from tests.services.running import Place, installed
+from tests.support.ports import free_ports
 from tools.paths import Paths
 
 SERVICE_USER = "dataflow"

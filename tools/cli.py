@@ -355,10 +355,16 @@ def lint() -> None:
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def test(context: typer.Context) -> None:
-    """Install what tests need, lint, and run the tests; further arguments go to pytest."""
+    """Install what tests need, lint, and run the tests: all, or those that arguments for pytest
+    choose."""
+    from tools import testing
+
     _bootstrap("--tests")
     lint()
-    _check("pytest", *context.args)
+    if context.args:
+        _check("pytest", *context.args)
+    elif code := testing.run(Paths.find(), console):
+        raise typer.Exit(code)
 
 
 @app.command()

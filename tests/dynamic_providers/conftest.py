@@ -24,7 +24,8 @@ from tests.fakes.airbyte import Airbyte
 from tests.fakes.dremio import Dremio
 from tests.fakes.serving import serving
 from tests.fakes.superset import Superset
-from tests.services.running import free_ports, installed
+from tests.services.running import installed
+from tests.support.ports import free_ports
 from tools.paths import Paths
 
 SECRET = "5ecret-of-the-application"

@@ -13,7 +13,7 @@ from starlette.applications import Starlette
 
 from dynamic_providers.endpoints import PORTS
 from tests.fakes.serving import serving
-from tests.services.running import free_ports
+from tests.support.ports import free_offset
 from tools.paths import Paths, engine_environment
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -82,14 +82,7 @@ def fake_url(service: str, offset: int) -> str:
 
 def serve_all(stack: ExitStack, apps: Mapping[str, Starlette]) -> int:
     """The port offset at which the fakes (service -> app) answer."""
-    for _ in range(20):
-        offset = free_ports(1)[0] - PORTS[next(iter(apps))]
-        with ExitStack() as attempt:
-            try:
-                for service, app in apps.items():
-                    attempt.enter_context(serving(app, PORTS[service] + offset))
-            except (OSError, OverflowError):
-                continue
-            stack.push(attempt.pop_all())
-            return offset
-    pytest.fail("no free ports at the right distance")
+    offset = free_offset()
+    for service, app in apps.items():
+        stack.enter_context(serving(app, PORTS[service] + offset))
+    return offset

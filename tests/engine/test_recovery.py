@@ -9,7 +9,8 @@ from minio import Minio
 from dynamic_providers.endpoints import HOST, PORTS, port
 from flow.derive import BUCKET
 from operations import clients, lake
-from tests.support.deployed import ORDERS, flight_rows, is_free
+from tests.support.deployed import ORDERS, flight_rows
+from tests.support.ports import is_free
 from tests.support.secret_scan import Places, secrets_of
 
 pytestmark = [pytest.mark.engine, pytest.mark.service, pytest.mark.timeout(1800)]

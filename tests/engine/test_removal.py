@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from dynamic_providers.endpoints import PORTS, port
-from tests.support.deployed import is_free
+from tests.support.ports import is_free
 
 pytestmark = [pytest.mark.engine, pytest.mark.service, pytest.mark.timeout(1800)]
 

@@ -23,9 +23,10 @@ from operations.migrate import (
 from pipeline.history import SCHEMA
 from services.minio import config as minio_config
 from services.shop.__main__ import read_config, seed
-from tests.services.running import free_ports, installed
+from tests.services.running import installed
 from tests.support.databases import connect, new_database
 from tests.support.engines import declare_connection, object_store, running_airbyte
+from tests.support.ports import free_ports
 from tools.paths import Paths
 from tools.stack import Stack
 

@@ -15,9 +15,10 @@ from operations.archive import BackupError
 from operations.sealed import Keys
 from services.postgresql import config as postgresql
 from services.postgresql.ready import is_ready
-from tests.services.running import free_ports, installed
+from tests.services.running import installed
 from tests.support.databases import connect
 from tests.support.engines import make, object_store, running_dremio
+from tests.support.ports import free_ports
 from tools.paths import Paths
 from tools.preflight import service_user
 

@@ -11,8 +11,8 @@ from rich.console import Console
 from pipeline.config import parse
 from pipeline.progress import Progress
 from tests.pipeline.doubles import Airbyte, Dremio, Superset, fake_dbt, results
-from tests.services.running import free_ports
 from tests.support.databases import new_database
+from tests.support.ports import free_ports
 
 SECRET = "s3cret-of-the-test"
 

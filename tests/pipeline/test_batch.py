@@ -16,7 +16,7 @@ from pipeline.history import History, RunInProgress
 from pipeline.progress import StepError
 from tests.pipeline.conftest import SECRET, shown
 from tests.pipeline.doubles import fake_dbt, results
-from tests.services.running import free_ports
+from tests.support.ports import free_ports
 
 pytestmark = pytest.mark.service  # PostgreSQL
 

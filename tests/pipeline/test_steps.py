@@ -10,7 +10,7 @@ from pipeline import sync
 from pipeline.config import SupersetConfig
 from pipeline.progress import StepError
 from tests.pipeline.conftest import SECRET, shown
-from tests.services.running import free_ports
+from tests.support.ports import free_ports
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import pytest
 from pipeline import sync_logs
 from pipeline.config import LogsConfig
 from tests.pipeline.conftest import SECRET, shown
-from tests.services.running import free_ports
+from tests.support.ports import free_ports
 
 TODAY = date(2026, 3, 1)
 

@@ -9,7 +9,7 @@ from typing import Any
 from dynamic_providers.handler import Props
 from tests.docker_fixtures import busybox_files, import_busybox
 from tests.docker_registry import running_registry
-from tests.services.running import free_ports
+from tests.support.ports import free_ports
 
 
 @dataclass(frozen=True, kw_only=True)

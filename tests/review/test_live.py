@@ -13,8 +13,8 @@ from review.live import Live, reachable
 from review.loss import Estimate, Loss
 from tests.fakes.airbyte import Airbyte
 from tests.fakes.serving import serving
-from tests.services.running import free_ports
 from tests.support.engines import make, object_store, running_dremio
+from tests.support.ports import free_ports
 
 LAKE = {
     "destinationType": "s3",

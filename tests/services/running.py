@@ -1,4 +1,4 @@
-"""Starts a third-party service as the unprivileged user, on free ports, in a folder of its own."""
+"""Starts a third-party service as the unprivileged user, in a folder of its own."""
 
 import os
 import secrets
@@ -16,14 +16,6 @@ import pytest
 from services.init import Init
 
 POLL_S = 0.2  # between two readiness probes
-
-
-def free_ports(count: int) -> list[int]:
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [s.getsockname()[1] for s in sockets]
-    for s in sockets:
-        s.close()
-    return ports
 
 
 def installed(path: Path) -> Path:

@@ -4,7 +4,8 @@ import httpx
 import pytest
 
 from services.elasticsearch import config
-from tests.services.running import free_ports, installed
+from tests.services.running import installed
+from tests.support.ports import free_ports
 
 service = pytest.mark.service
 

@@ -8,7 +8,8 @@ from minio import Minio
 from minio.error import S3Error
 
 from services.minio import config
-from tests.services.running import free_ports, installed
+from tests.services.running import installed
+from tests.support.ports import free_ports
 
 pytestmark = pytest.mark.service
 ROOT = "root-of-the-test"

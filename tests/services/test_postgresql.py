@@ -5,7 +5,8 @@ import pytest
 
 from services.init import Init
 from services.postgresql import config
-from tests.services.running import connects, free_ports, installed
+from tests.services.running import connects, installed
+from tests.support.ports import free_ports
 
 pytestmark = pytest.mark.service
 

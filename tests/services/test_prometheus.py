@@ -9,7 +9,8 @@ import pytest
 
 from services.prometheus import config
 from services.prometheus.config import Scrape
-from tests.services.running import free_ports, installed, wait_until
+from tests.services.running import installed, wait_until
+from tests.support.ports import free_ports
 
 
 def scrape(**more):

@@ -16,7 +16,8 @@ from components.observability import alerts
 from pipeline.certificates import CertificateMetrics
 from services.prometheus import config
 from services.prometheus.config import Scrape
-from tests.services.running import free_ports, installed, wait_until
+from tests.services.running import installed, wait_until
+from tests.support.ports import free_ports
 from tests.support.tls import SIGNER, write_certificate
 from tls.contexts import server_context
 

@@ -11,7 +11,8 @@ import pytest
 
 from services.postgresql import config as postgresql
 from services.superset import config
-from tests.services.running import connects, free_ports, installed
+from tests.services.running import connects, installed
+from tests.support.ports import free_ports
 
 pytestmark = pytest.mark.service
 URI_PASSWORD = "hunter2-in-clear"

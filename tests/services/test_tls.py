@@ -12,8 +12,9 @@ from services.minio import config as minio
 from services.postgresql import config as postgresql
 from services.postgresql.ready import is_ready
 from services.prometheus import config as prometheus
-from tests.services.running import free_ports, installed, wait_until
+from tests.services.running import installed, wait_until
 from tests.support import tls
+from tests.support.ports import free_ports
 
 pytestmark = pytest.mark.service
 RELOAD_S = 60

@@ -1,9 +1,7 @@
 """A stack deployed for tests by the real engine, and how tests talk to it."""
 
 import json
-import random
 import signal
-import socket
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -15,7 +13,8 @@ from minio import Minio
 from pyarrow import flight
 
 from dynamic_providers.credentials import derive
-from dynamic_providers.endpoints import HOST, PORTS, port
+from dynamic_providers.endpoints import HOST, port
+from tests.support.ports import free_offset
 from tools.paths import Paths, engine_environment
 from tools.policing import pack_arguments
 from tools.stack import Stack
@@ -125,20 +124,6 @@ class Deployed:
             secret_key=self.password("minio-root"),
             http_client=urllib3.PoolManager(ca_certs=str(self.stack.ca_file)),
         )
-
-
-def free_offset() -> int:
-    """A port offset at which every port of a stack is free."""
-    for _ in range(100):
-        offset = random.randrange(1000, 20000, 10)
-        if all(is_free(port(service, offset)) for service in PORTS):
-            return offset
-    raise AssertionError("no free port offset")
-
-
-def is_free(number: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex((HOST, number)) != 0
 
 
 def flight_rows(deployed: Deployed, sql: str) -> list[dict]:

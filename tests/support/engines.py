@@ -27,8 +27,9 @@ from flow.derive import (
 )
 from flow.derive import physical_dataset as path_of
 from flow.model import DataFlow, Layer, Source, Stream
-from tests.services.running import Place, free_ports
+from tests.services.running import Place
 from tests.services_fixtures import Server
+from tests.support.ports import free_ports
 from tools.paths import ROOT, Paths
 
 PYTHON_ENV = {"PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}

@@ -13,8 +13,8 @@ from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
-from tests.services.running import free_ports
 from tests.support import tls
+from tests.support.ports import free_ports
 from tests.support.tls import write_certificate
 from tls.contexts import client_context, context_factory, server_context
 from tls.files import KeyPair, key_pair

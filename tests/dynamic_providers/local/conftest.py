@@ -3,7 +3,6 @@
 import os
 import pwd
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
@@ -16,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from dynamic_providers.local import control, process, supervisor
+from tests.support.ports import free_ports
 
 SERVER = """\
 import http.server, os, signal, sys
@@ -113,12 +113,7 @@ def server(user, free_port) -> Callable[..., dict]:
 
 @pytest.fixture
 def free_port() -> Callable[[], int]:
-    def find() -> int:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            return probe.getsockname()[1]
-
-    return find
+    return lambda: free_ports(1)[0]
 
 
 def url(port: int, path: str) -> str:

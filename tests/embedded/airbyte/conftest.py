@@ -16,7 +16,7 @@ import pytest
 from minio import Minio
 from psycopg import sql
 
-from tests.services.running import free_ports
+from tests.support.ports import free_ports
 
 ROOT = Path(__file__).resolve().parents[3]
 FAKES = Path(__file__).parent / "fakes"
