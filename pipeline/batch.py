@@ -10,7 +10,7 @@ import psycopg
 
 from dynamic_providers.airbyte.client import AirbyteClient
 from dynamic_providers.dremio.client import DremioClient
-from pipeline import dbt, dremio, superset, sync, sync_logs
+from pipeline import dbt, dremio, retention, superset, sync
 from pipeline.config import Config, secret
 from pipeline.history import History
 from pipeline.progress import Progress, StepError
@@ -67,8 +67,8 @@ def _steps(config: Config, progress: Progress, history: History) -> None:
             with progress.step("dashboards", "Warm the dashboards") as step:
                 superset.warm(config.superset, step)
         if config.logs is not None:
-            with progress.step("logs", "Delete old logs of syncs") as step:
-                sync_logs.delete_expired(config.logs, datetime.now(UTC).date(), step)
+            with progress.step("logs", "Delete old logs") as step:
+                retention.delete_expired(config.logs, datetime.now(UTC).date(), step)
     finally:
         airbyte.close()
         engine.close()

@@ -71,7 +71,8 @@ class SupersetConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class LogsConfig:
-    """Where the logs of syncs are, and for how many days they are kept."""
+    """Where logs are, as a user who may delete them or add to them, and for how many days they
+    are kept."""
 
     url: str
     username: str
@@ -92,7 +93,8 @@ class SearchConfig:
 class Config:
     """schedule: Quartz cron in UTC, or None. host, port: where `serve` listens. tls: the
     certificate that it serves with; None: clear text. certificates: name -> URL of what is asked
-    for how long its certificate is valid."""
+    for how long its certificate is valid. logs: what a run deletes. audit: where `serve` collects
+    what users did."""
 
     stack: str
     host: str
@@ -103,6 +105,7 @@ class Config:
     database: DatabaseConfig
     superset: SupersetConfig | None
     logs: LogsConfig | None
+    audit: LogsConfig | None
     search: SearchConfig | None
     schedule: str | None
     tls: KeyPair | None
@@ -134,9 +137,10 @@ def parse(raw: Mapping[str, Any]) -> Config:
     found = inputs.known_keys(
         raw,
         ("stack", "host", "port", *sections),
-        optional=("superset", "logs", "search", "schedule", "tls", "certificates"),
+        optional=("superset", "logs", "audit", "search", "schedule", "tls", "certificates"),
     )
     superset, logs, search = found.get("superset"), found.get("logs"), found.get("search")
+    audit = found.get("audit")
     return Config(
         stack=inputs.text(found["stack"], "stack"),
         host=inputs.text(found["host"], "host"),
@@ -146,7 +150,8 @@ def parse(raw: Mapping[str, Any]) -> Config:
         dbt=_dbt(found["dbt"]),
         database=_database(found["database"]),
         superset=None if superset is None else _superset(superset),
-        logs=None if logs is None else _logs(logs),
+        logs=None if logs is None else _logs(logs, "logs"),
+        audit=None if audit is None else _logs(audit, "audit"),
         search=None if search is None else _search(search),
         schedule=_schedule(found.get("schedule")),
         tls=key_pair(found.get("tls")),
@@ -208,8 +213,7 @@ def _superset(raw: Any) -> SupersetConfig:
     )
 
 
-def _logs(raw: Any) -> LogsConfig:
-    at = "logs"
+def _logs(raw: Any, at: str) -> LogsConfig:
     found = _section(raw, at, "url", "username", "passwordFile", "retentionDays")
     return LogsConfig(
         **_login(found, at),

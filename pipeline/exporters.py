@@ -40,7 +40,7 @@ _DURATION = re.compile(
     r"(?:T(?:(?P<hours>\d+)H)?(?:(?P<minutes>\d+)M)?(?:(?P<seconds>[\d.]+)S)?)?"
 )
 # Without the exporter's own, of which there is one per scrape.
-_JOBS = """
+JOBS = """
     SELECT job_id, status, query_type, accelerated, submitted_epoch_millis,
         final_state_epoch_millis
     FROM sys.jobs_recent
@@ -261,7 +261,7 @@ class JobMetrics(Collector):
 
     def collect(self) -> Iterator[Metric]:
         since = int((datetime.now(UTC) - QUERIES_AGAIN).timestamp() * 1000)
-        jobs = self._client.rows(_JOBS.format(since=since))
+        jobs = self._client.rows(JOBS.format(since=since))
         ended = {str(job["job_id"]): job for job in jobs if job["final_state_epoch_millis"]}
         for id_ in ended.keys() - self._counted:
             self._add(ended[id_])

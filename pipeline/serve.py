@@ -1,5 +1,5 @@
 """The pipeline as a service: runs by schedule, /metrics for Prometheus, of products that have
-none of their own too (/metrics/SERVICE), and /health.
+none of their own too (/metrics/SERVICE), and /health. It keeps the audit log, too.
 
 Each run is a process of its own (`pipeline run`), so that it cannot take the service down and
 leaves nothing behind; its records in PostgreSQL feed the metrics, whoever started it.
@@ -24,6 +24,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
+from pipeline.audit import AuditLog
 from pipeline.certificates import CertificateMetrics
 from pipeline.config import Config
 from pipeline.exporters import FAULTS, Busy, exporters
@@ -151,12 +152,13 @@ def _run_gauges(
         yield steps
 
 
-def application(config: Config, scheduler: Scheduler) -> Starlette:
+def application(config: Config, scheduler: Scheduler, audit_log: AuditLog) -> Starlette:
     registry = CollectorRegistry()
     metrics_collector = RunMetrics(config)
     # auto_describe is off: registering must not need the database.
     registry.register(metrics_collector)
     registry.register(CertificateMetrics(config.certificates))
+    registry.register(audit_log)
 
     products = exporters(config)
 
@@ -194,10 +196,12 @@ def serve(config: Config, path: Path) -> None:
     """Until SIGTERM or SIGINT. path: the file that `config` was read from."""
     command = [sys.executable, "-m", "pipeline", "run", "--config", str(path)]
     scheduler = Scheduler(config.schedule, command)
+    audit_log = AuditLog(config)
     scheduler.start()
+    audit_log.start()
     try:
         uvicorn.run(
-            application(config, scheduler),
+            application(config, scheduler, audit_log),
             host=config.host,
             port=config.port,
             log_level="warning",
@@ -205,4 +209,5 @@ def serve(config: Config, path: Path) -> None:
             ssl_context_factory=context_factory(config.tls),
         )
     finally:
+        audit_log.stop()
         scheduler.stop()

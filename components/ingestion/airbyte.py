@@ -12,7 +12,7 @@ import pulumi
 from components.context import Context
 from components.runtime.service import Certificate, Endpoint, Readiness, RunningService, Service
 from components.storage.postgres import Postgres
-from components.storage.search import LOG_WRITER, Search
+from components.storage.search import AUDIT, LOG_WRITER, Search
 
 CLIENT_ID = "dataflow"
 DATABASE = "airbyte"
@@ -60,6 +60,7 @@ def _service(args: AirbyteArgs) -> Service:
         },
         ports=ports,
         size=args.context.sizes["airbyte"],
+        audit=AUDIT,
         certificate=CERTIFICATE,
         readiness=Readiness(kind="http", port=ports["api"], path="/api/public/v1/health"),
         connects_to=("elasticsearch", "minio", "postgres"),

@@ -18,6 +18,7 @@ CONNECTIONS_USED = 0.8
 QUEUED_QUERIES = 10
 ERROR_SHARE = 0.05
 DASHBOARD_S = 5  # specification: "< 5 secondes au total"
+AUDIT_S = 3600  # it is collected every quarter of an hour, and products remember for weeks
 MISSED_RUNS = 2  # one late run is a slow one
 
 
@@ -65,6 +66,7 @@ def files(services: Sequence[str], profile: str) -> dict[str, str]:
         "ingestion": _ingestion(targets),
         "processing": _processing(targets),
         "presentation": PRESENTATION,
+        "audit": AUDIT,
     }
     return {
         path: text
@@ -329,5 +331,16 @@ PRESENTATION = (
         "warning",
         "Prometheus cannot evaluate the rules of {{ $labels.rule_group }}",
         "prometheus",
+    ),
+)
+AUDIT = (
+    _alert(
+        "AuditLogOverdue",
+        "audit-log-overdue",
+        f"time() - audit_last_collection_timestamp_seconds > {AUDIT_S}",
+        "10m",
+        "warning",
+        "The audit log of {{ $labels.service }} has not been collected for an hour",
+        "pipeline",
     ),
 )

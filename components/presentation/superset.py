@@ -8,6 +8,7 @@ from components.context import Context
 from components.runtime.products.superset import Superset as SupersetProduct
 from components.runtime.service import Certificate, Endpoint, Readiness, RunningService, Service
 from components.storage.postgres import Postgres
+from components.storage.search import AUDIT
 from services.superset import config as superset_config
 
 ADMIN = "admin"
@@ -76,6 +77,7 @@ def _service(args: SupersetArgs) -> Service:
         },
         ports=ports,
         size=args.context.sizes["superset"],
+        audit=AUDIT,
         certificate=CERTIFICATE,
         readiness=Readiness(
             kind="http",

@@ -15,6 +15,7 @@ from components.options import child_of
 from components.runtime.products.dremio import Dremio as DremioProduct
 from components.runtime.service import Certificate, Endpoint, Readiness, RunningService, Service
 from components.storage.object_store import ObjectStore
+from components.storage.search import AUDIT
 from dynamic_providers.dremio.resources import FirstUser, Source, Space
 from dynamic_providers.dremio.source import minio_config
 from flow.derive import BUCKET, LAKE
@@ -101,6 +102,7 @@ def _service(args: DremioArgs) -> Service:
         files={"dremio.json": json.dumps(config, indent=2)},
         ports=ports,
         size=args.context.sizes["dremio"],
+        audit=AUDIT,
         certificate=CERTIFICATE,
         readiness=Readiness(kind="tcp", port=ports["flight"]),
         connects_to=("minio",),

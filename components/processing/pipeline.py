@@ -26,7 +26,13 @@ from components.runtime.service import (
 )
 from components.security.credentials import Credentials
 from components.storage.postgres import Postgres
-from components.storage.search import LOG_CLEANER, LOG_RETENTION_DAYS, MONITOR, Search
+from components.storage.search import (
+    AUDIT_WRITER,
+    LOG_CLEANER,
+    LOG_RETENTION_DAYS,
+    MONITOR,
+    Search,
+)
 from flow.dbt import digest, project_files
 from flow.derive import dbt_sources, physical_dataset
 from flow.model import DataFlow
@@ -68,6 +74,7 @@ class Pipeline(pulumi.ComponentResource):
         needs = [
             args.postgres.databases[DATABASE],
             args.search.log_cleaner,
+            args.search.audit_writer,
             args.dremio.lake,
             *args.dremio.spaces.values(),
         ]
@@ -88,6 +95,7 @@ def _service(args: PipelineArgs) -> Service:
         files=_files(args, SERVICE, {**_search(args), **_certificates(args.context.runtime, tls)}),
         secret_files={
             **_secret_files(args.context.credentials),
+            "audit-password": args.context.credentials.secret("elasticsearch-audit"),
             "search-password": args.context.credentials.secret("elasticsearch-metrics"),
         },
         ports=ports,
@@ -136,14 +144,20 @@ def _files(
 
 
 def _search(args: PipelineArgs) -> dict[str, Any]:
-    """Whom it asks for Elasticsearch's state, and as whom."""
+    """Whom it asks for Elasticsearch's state, and where it keeps the audit log, and as whom."""
     config = args.context.runtime.directory(SERVICE) / "config"
     return {
+        "audit": {
+            "url": args.search.endpoint.url,
+            "username": AUDIT_WRITER,
+            "passwordFile": str(config / "audit-password"),
+            "retentionDays": LOG_RETENTION_DAYS,
+        },
         "search": {
             "url": args.search.endpoint.url,
             "username": MONITOR,
             "passwordFile": str(config / "search-password"),
-        }
+        },
     }
 
 

@@ -124,9 +124,10 @@ class DockerRuntime(Containers, pulumi.ComponentResource):
     ) -> pulumi.Resource:
         component = Part(f"{service.name}-service", "dataflow:runtime:Service", parent)
         entry, command = starting(service)
+        labels = service.audit.notes() if service.audit else {}
         docker.Container(
             f"{service.name}-container",
-            **self._common(service, component, entry, command, {}),
+            **self._common(service, component, entry, command, labels),
             healthcheck=docker.ContainerHealthcheckArgs(
                 tests=["CMD", *self.probe_command(service)],
                 interval=PROBE_INTERVAL,

@@ -102,6 +102,21 @@ class Keystore:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Audit:
+    """Where the record of what users did with a service is collected, and for how long."""
+
+    sink: str
+    retention_days: int
+
+    def notes(self) -> dict[str, str]:
+        """For the service where it runs: what is audited can be seen there."""
+        return {
+            "dataflow/audit-sink": self.sink,
+            "dataflow/audit-retention-days": str(self.retention_days),
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
 class Service:
     """A program that is kept running.
 
@@ -117,6 +132,7 @@ class Service:
         edges of the data flow, and all that its network lets through.
     reaches_outside: it opens connections to hosts outside the stack too.
     size: cores, memory, disk and replicas, for runtimes that can limit them.
+    audit: None where nobody collects what its users do.
     archive: where it writes its log and backups, for runtimes that do that as they run it.
     product: what this service stands for, where the real product can run.
     stop_timeout_s: seconds from the stop signal to SIGKILL.
@@ -135,6 +151,7 @@ class Service:
     connects_to: tuple[str, ...] = ()
     reaches_outside: bool = False
     size: Size = SMALLEST
+    audit: Audit | None = None
     archive: Archive | None = None
     product: "Product | None" = None
     stop_signal: str = "TERM"

@@ -1,7 +1,8 @@
-"""Elasticsearch: the log index of the pipeline.
+"""Elasticsearch: the logs of syncs, and the audit log.
 
-Creates the server, the template of the indices `airbyte-logs-YYYY.MM.DD`, and three users with
-roles: one may write them, one delete them, one see the state of the cluster, and nothing else.
+Creates the server, the templates of the indices `airbyte-logs-YYYY.MM.DD` and `audit-YYYY.MM.DD`,
+and four users with roles: one each may add to them, one delete both, one see the state of the
+cluster, and nothing else.
 """
 
 import json
@@ -12,7 +13,7 @@ import pulumi_elasticstack as elasticstack
 
 from components.context import Context
 from components.options import child_of
-from components.runtime.service import Certificate, Endpoint, Readiness, Service
+from components.runtime.service import Audit, Certificate, Endpoint, Readiness, Service
 from services.elasticsearch import config as elasticsearch_config
 from services.elasticsearch.config import SUPERUSER
 
@@ -21,7 +22,11 @@ LOG_WRITER = "airbyte_logs"
 LOG_CLEANER = "airbyte_logs_cleaner"
 MONITOR = "dataflow_metrics"
 LOG_INDICES = "airbyte-logs-*"
-LOG_RETENTION_DAYS = 90  # as long as the audit log (specification, "Audit Data Access")
+AUDIT_WRITER = "dataflow_audit"
+AUDIT_INDICES = "audit-*"
+LOG_RETENTION_DAYS = 90  # of both; specification, "Audit Data Access"
+# Of services whose history the pipeline collects: pipeline/audit.py.
+AUDIT = Audit(sink=f"elasticsearch/{AUDIT_INDICES}", retention_days=LOG_RETENTION_DAYS)
 CERTIFICATE = Certificate()
 
 # Specification, "Elasticsearch Document Storage".
@@ -37,6 +42,18 @@ LOG_MAPPINGS = {
         "bytes_synced": {"type": "long"},
     }
 }
+# As pipeline/audit.py describes them.
+AUDIT_MAPPINGS = {
+    "dynamic": False,
+    "properties": {
+        "@timestamp": {"type": "date"},
+        **{
+            name: {"type": "keyword", "ignore_above": 1024}
+            for name in ("service", "id", "actor", "action", "object", "outcome")
+        },
+        "statement": {"type": "text"},
+    },
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,6 +65,7 @@ class Search(pulumi.ComponentResource):
     endpoint: Endpoint
     log_writer: elasticstack.SecurityUser
     log_cleaner: elasticstack.SecurityUser
+    audit_writer: elasticstack.SecurityUser
 
     def __init__(
         self, name: str, args: SearchArgs, opts: pulumi.ResourceOptions | None = None
@@ -73,21 +91,26 @@ class Search(pulumi.ComponentResource):
         nodes = (
             args.context.sizes["elasticsearch"].replicas if args.context.runtime.clustered else 1
         )
-        elasticstack.IndexTemplate(
-            f"{name}-airbyte-logs-template",
-            name="airbyte-logs",
-            index_patterns=[LOG_INDICES],
-            template=elasticstack.IndexTemplateTemplateArgs(
-                mappings=json.dumps(LOG_MAPPINGS),
-                settings=json.dumps({"index.number_of_replicas": str(min(1, nodes - 1))}),
-            ),
-            opts=options,
-        )
+        for logs, indices, mappings in (
+            ("airbyte-logs", LOG_INDICES, LOG_MAPPINGS),
+            ("audit", AUDIT_INDICES, AUDIT_MAPPINGS),
+        ):
+            elasticstack.IndexTemplate(
+                f"{name}-{logs}-template",
+                name=logs,
+                index_patterns=[indices],
+                template=elasticstack.IndexTemplateTemplateArgs(
+                    mappings=json.dumps(mappings),
+                    settings=json.dumps({"index.number_of_replicas": str(min(1, nodes - 1))}),
+                ),
+                opts=options,
+            )
         _user(
             f"{name}-metrics",
             MONITOR,
             password=secret("elasticsearch-metrics"),
             cluster=["monitor"],
+            indices=[],
             privileges=[],
             options=options,
         )
@@ -96,6 +119,7 @@ class Search(pulumi.ComponentResource):
             LOG_WRITER,
             password=secret("elasticsearch-airbyte-logs"),
             cluster=["monitor"],
+            indices=[LOG_INDICES],
             privileges=["auto_configure", "create_doc", "create_index", "read"],
             options=options,
         )
@@ -104,7 +128,17 @@ class Search(pulumi.ComponentResource):
             LOG_CLEANER,
             password=secret("elasticsearch-airbyte-logs-cleaner"),
             cluster=[],
+            indices=[LOG_INDICES, AUDIT_INDICES],
             privileges=["delete_index", "view_index_metadata"],
+            options=options,
+        )
+        self.audit_writer = _user(
+            f"{name}-audit",
+            AUDIT_WRITER,
+            password=secret("elasticsearch-audit"),
+            cluster=[],
+            indices=[AUDIT_INDICES],
+            privileges=["create_doc", "create_index", "read"],
             options=options,
         )
         self.register_outputs({"url": self.endpoint.url, "logIndices": LOG_INDICES})
@@ -116,17 +150,18 @@ def _user(
     *,
     password: pulumi.Output[str],
     cluster: list[str],
+    indices: list[str],
     privileges: list[str],
     options: pulumi.ResourceOptions,
 ) -> elasticstack.SecurityUser:
     """A user with a role of the same name. cluster: what it may do with the cluster; privileges:
-    with the logs of syncs."""
-    logs = elasticstack.SecurityRoleIndexArgs(names=[LOG_INDICES], privileges=privileges)
+    with `indices`."""
+    logs = elasticstack.SecurityRoleIndexArgs(names=indices, privileges=privileges)
     role = elasticstack.SecurityRole(
         f"{name}-role",
         name=username,
         clusters=cluster,
-        indices=[logs] if privileges else None,
+        indices=[logs] if indices else None,
         opts=options,
     )
     return elasticstack.SecurityUser(

@@ -177,6 +177,10 @@ CASES: dict[str, tuple[dict[str, str], dict[str, str]]] = {
         | {'superset_dashboard_load_time_bucket{dashboard="1", le="8.0"}': "0+100x70"},
         histogram("superset_dashboard_load_time", 'dashboard="1"', "5.0", "0+96x70", "0+100x70"),
     ),
+    "AuditLogOverdue": (
+        {'audit_last_collection_timestamp_seconds{service="dremio"}': "-3000x70"},
+        {'audit_last_collection_timestamp_seconds{service="dremio"}': "900x70"},
+    ),
     "RulesFail": (
         {'prometheus_rule_evaluation_failures_total{rule_group="a"}': "0+1x70"},
         {'prometheus_rule_evaluation_failures_total{rule_group="a"}': "0x70"},

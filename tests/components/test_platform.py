@@ -45,7 +45,7 @@ def test_every_layer_is_declared(tmp_path, preview):
     kinds = Counter(kind for kind, _inputs in resources.values())
     assert kinds["minio:index/s3Bucket:S3Bucket"] == 1
     assert kinds["postgresql:index/database:Database"] == 4
-    assert kinds["elasticstack:index/indexTemplate:IndexTemplate"] == 1
+    assert kinds["elasticstack:index/indexTemplate:IndexTemplate"] == 2
     assert kinds["pulumi-python:dynamic/dataflow/airbyte:Connection"] == len(FLOW.sources)
     assert kinds["pulumi-python:dynamic/dataflow/dremio:PhysicalDataset"] == len(FLOW.streams)
     assert kinds["pulumi-python:dynamic/dataflow/superset:Dashboard"] == len(FLOW.dashboards)

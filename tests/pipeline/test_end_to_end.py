@@ -1,15 +1,18 @@
 """The whole batch on real services: shop, Airbyte, MinIO, Dremio, dbt, PostgreSQL."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
+import httpx
 import pytest
 from rich.console import Console
 
+from components.storage.search import AUDIT_INDICES, AUDIT_MAPPINGS
 from dynamic_providers.airbyte import sync
 from dynamic_providers.dremio import aggregation_reflection
 from flow.commerce import FLOW
-from pipeline import batch, summary
-from pipeline.config import parse
+from pipeline import audit, batch, summary
+from pipeline.config import LogsConfig, parse
 from pipeline.progress import Progress, StepError
 from services.shop.__main__ import change, read_config, seed
 from tests.support.databases import connect, new_database
@@ -144,6 +147,33 @@ def test_revenue_and_customer_values_add_up(config, dremio):
         """
     )
     assert sums["revenue"] == pytest.approx(sums["customers"] + sums["guests"])
+
+
+def test_queries_and_syncs_are_in_the_audit_log(config, elasticsearch_server, tmp_path):
+    server, file = elasticsearch_server, tmp_path / "search-password"
+    file.write_text(server.password)
+    settings = LogsConfig(
+        url=server.url, username=server.user, password_file=file, retention_days=90
+    )
+    audited = replace(config, audit=settings)
+    template = {"index_patterns": [AUDIT_INDICES], "template": {"mappings": AUDIT_MAPPINGS}}
+    with httpx.Client(base_url=server.url, auth=(server.user, server.password)) as search:
+        search.put("/_index_template/audit", json=template).raise_for_status()
+        for service in ("airbyte", "dremio"):
+            assert audit.collect(audited, service, datetime.now(UTC)) > 0
+        search.post("/audit-*/_refresh").raise_for_status()
+        hits = search.get("/audit-*/_search", params={"size": 1000}).json()["hits"]["hits"]
+        for service in ("airbyte", "dremio"):
+            assert audit.collect(audited, service, datetime.now(UTC)) == 0
+    documents = [hit["_source"] for hit in hits]
+    syncs = [d for d in documents if d["service"] == "airbyte"]
+    assert {(d["action"], d["object"], d["outcome"]) for d in syncs} == {
+        ("sync", SOURCE.name, "succeeded")
+    }
+    queries = [d for d in documents if d["service"] == "dremio"]
+    assert {d["actor"] for d in queries} >= {"admin"}
+    assert "gold.fct_orders" in {name for d in queries for name in d.get("object", ())}
+    assert all(d["statement"] == audit.redact(d["statement"]) for d in queries)
 
 
 def test_the_runs_are_recorded(config, postgres_server):

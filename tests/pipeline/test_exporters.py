@@ -10,6 +10,7 @@ from starlette.testclient import TestClient
 
 from dynamic_providers.airbyte.client import AirbyteClient
 from dynamic_providers.dremio.client import DremioClient
+from pipeline.audit import AuditLog
 from pipeline.config import SearchConfig
 from pipeline.exporters import (
     ClusterMetrics,
@@ -196,7 +197,7 @@ def test_elasticsearch_tells_colour_and_disks(tmp_path):
 
 @pytest.fixture
 def served(whole):
-    with TestClient(application(whole, Scheduler(None, []))) as client:
+    with TestClient(application(whole, Scheduler(None, []), AuditLog(whole))) as client:
         yield client
 
 
@@ -212,7 +213,7 @@ def test_postgresql_tells_its_connections(served, whole):
 def test_a_product_that_is_down_is_a_failed_scrape(whole):
     nowhere = dataclasses.replace(whole.database, port=1)
     config = dataclasses.replace(whole, database=nowhere)
-    with TestClient(application(config, Scheduler(None, []))) as client:
+    with TestClient(application(config, Scheduler(None, []), AuditLog(config))) as client:
         answer = client.get("/metrics/postgres")
         assert (answer.status_code, answer.text) == (
             503,

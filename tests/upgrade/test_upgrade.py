@@ -22,6 +22,7 @@ pytestmark = [pytest.mark.engine, pytest.mark.timeout(600)]
 DOCUMENTED: dict[str, dict[str, str]] = {
     "0.1.0": {
         "search-airbyte-logs-cleaner-*": "the pipeline deletes the logs of syncs after 90 days",
+        "search-audit-*": "the audit log, with a user that may add to it and read it",
         "pipeline-process": "it gets the address of the logs and the login that deletes them, and "
         "serves metrics of other products",
         "dbt-build-run": "it has the configuration of the pipeline",

@@ -721,11 +721,13 @@ class KubernetesRuntime(Containers, pulumi.ComponentResource):
     ) -> dict[str, Any]:
         # Programs read once whom they trust.
         trusted = {"ca.crt": self.authority.trusted} if self.authority else {}
+        audit = program.audit if isinstance(program, Service) else None
         return {
             "labels": pods.labels(self._settings.stack, program.name),
             "annotations": {
                 "dataflow/files": pods.checksum(program.files, program.secret_files, trusted),
                 **{f"dataflow/{name}": value for name, value in (triggers or {}).items()},
+                **(audit.notes() if audit else {}),
             },
         }
 

@@ -1,4 +1,4 @@
-"""Deletes the logs of syncs that are older than the stack keeps them.
+"""Deletes logs of syncs, and of what users did, that are older than the stack keeps them.
 
 Their indices are named by day (specification, "Elasticsearch Document Storage"), so each goes as
 a whole. Not by a life-cycle policy: the distribution that runs on one machine has none.
@@ -10,11 +10,12 @@ from datetime import date, timedelta
 import httpx
 
 from dynamic_providers.api import ApiClient, ApiError
+from pipeline import audit
 from pipeline.config import LogsConfig, secret
 from pipeline.progress import Step
 
-INDICES = "airbyte-logs-*"
-INDEX = re.compile(r"airbyte-logs-(\d{4})\.(\d\d)\.(\d\d)")
+INDICES = ("airbyte-logs-*", audit.INDICES)
+INDEX = re.compile(r"(?:airbyte-logs|audit)-(\d{4})\.(\d\d)\.(\d\d)")
 CONNECT_DEADLINE_S = 5.0  # an Elasticsearch that is away is no reason to hold up the run
 
 
@@ -34,7 +35,7 @@ def delete_expired(config: LogsConfig, today: date, step: Step) -> None:
     first_kept = today - timedelta(days=config.retention_days)
     deleted = 0
     try:
-        listed = api.require("GET", f"/_resolve/index/{INDICES}")["indices"]
+        listed = api.require("GET", f"/_resolve/index/{','.join(INDICES)}")["indices"]
         names = [index["name"] for index in listed]
         for name in names:
             if (day := day_of(name)) is not None and day < first_kept:
