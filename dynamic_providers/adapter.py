@@ -108,7 +108,9 @@ class HandlerProvider(ResourceProvider):
             live = self.handler.read(self.client, id_, known)
         if live is None:
             return ReadResult(id_="", outs={})  # outs=None would stop the server
-        return ReadResult(live.id, _outputs(live.inputs, live), live.inputs)
+        # What the service does not tell stays as it is recorded.
+        computed = {k: v for k, v in _handler_props(props).items() if k in self.handler.COMPUTED}
+        return ReadResult(live.id, {**computed, **_outputs(live.inputs, live)}, live.inputs)
 
     def update(self, _id: str, _olds: dict[str, Any], _news: dict[str, Any]) -> UpdateResult:
         with self._named_errors("update", _handler_props(_news), _id):

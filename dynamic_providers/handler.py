@@ -30,7 +30,8 @@ class Live:
     """An object as the service holds it.
 
     inputs: in the form that normalize returns, so that a difference is drift.
-    outputs: values that only the service knows (the handler's COMPUTED).
+    outputs: values that only the service knows (the handler's COMPUTED). One that is not there
+        after a read stays as it is recorded.
     """
 
     id: str

@@ -10,8 +10,6 @@ from tls.authority import SECRET_NAME, Authority, authority
 
 PORT_OFFSET_KEY = "dataflow:portOffset"
 DOMAIN_KEY = "dataflow:domain"
-RUNTIME_KEY = "dataflow:runtime"
-UNCERTIFIED = frozenset({"docker"})  # runtimes whose services have no TLS yet
 
 
 class ConfigError(ValueError):
@@ -72,8 +70,7 @@ class Stack:
             return str(foreign).rstrip("/")
         if domain := self.config.get(DOMAIN_KEY):
             return f"https://{service}.{domain}"
-        scheme = "http" if self.config.get(RUNTIME_KEY) in UNCERTIFIED else "https"
-        return endpoints.url(service, self.port_offset, scheme)
+        return endpoints.url(service, self.port_offset)
 
     def login(self, service: str, user: str, credential: str) -> tuple[str, str]:
         """User and secret of a service: `<service>:user` and `<service>:password` of the

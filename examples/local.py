@@ -8,6 +8,7 @@ from dynamic_providers.credentials import derive
 from dynamic_providers.local.resources import (
     Certificate,
     CertificateAuthority,
+    IssuedCertificate,
     Job,
     Process,
     Supervisor,
@@ -52,4 +53,11 @@ web_certificate = Certificate(
     authority=trusted.apply(lambda pem: fingerprint(load(pem))),
     hosts=["localhost", "127.0.0.1"],
     opts=pulumi.ResourceOptions(depends_on=[supervisor, ca]),
+)
+
+elsewhere_certificate = IssuedCertificate(
+    "elsewhere-certificate",
+    name="elsewhere",
+    authority=trusted.apply(lambda pem: fingerprint(load(pem))),
+    hosts=["localhost", "127.0.0.1"],
 )

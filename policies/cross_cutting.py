@@ -32,7 +32,10 @@ from policies.values import Node
 
 STACK = "pulumi:pulumi:Stack"
 COMPONENTS = "dataflow:*"
-OWN_CERTIFICATE = "pulumi-python:dynamic/dataflow/local:Certificate"
+OWN_CERTIFICATES = (
+    "pulumi-python:dynamic/dataflow/local:Certificate",
+    "pulumi-python:dynamic/dataflow/local:IssuedCertificate",
+)
 CERTIFICATE = "kubernetes:cert-manager.io/*:Certificate"
 VIEW = "pulumi-python:dynamic/dataflow/dremio:View"
 SERVICES = (PROCESS, DOCKER_CONTAINER, *WORKLOADS)
@@ -74,7 +77,7 @@ def _marked(resource: Resource, context: Context) -> Found:
 
 
 def _short_lived(resource: Resource, _context: Context) -> Found:
-    if resource.type == OWN_CERTIFICATE:
+    if resource.type in OWN_CERTIFICATES:
         yield from _short_lived_here(resource)
         return
     spec = resource.props["spec"]
@@ -226,7 +229,7 @@ RULES = (
         why="A stolen key works as long as its certificate; a late renewal stops the service.",
         fix="set duration to 2160h or less, renewBefore to a third of it, dnsNames and issuerRef",
         severity=Severity.HIGH,
-        types=(CERTIFICATE, OWN_CERTIFICATE),
+        types=(CERTIFICATE, *OWN_CERTIFICATES),
         check=_short_lived,
     ),
     Rule(

@@ -24,6 +24,7 @@ from policies.model import (
 from policies.reading import (
     CONFIG_MAP,
     CONFIGURED,
+    DOCKER_CONTAINER,
     PODS,
     PROCESS,
     STARTED,
@@ -240,10 +241,15 @@ def _connections(resource: Resource, defaults: Sequence[Node]) -> Iterator[tuple
 
 
 def _defaults(resource: Resource, stack: Stack) -> Iterator[Node]:
-    """PGSSLMODE, which libpq reads: of the program, and of each that reads a ConfigMap."""
+    """PGSSLMODE, which libpq reads: of the program, and of each that reads a ConfigMap, or the
+    volume that a container was made to fill."""
     programs = [resource]
     if resource.type == CONFIG_MAP:
         programs = [one for one in stack.of(*PODS) if _mounts(one, resource)] or programs
+    elif resource.type == DOCKER_CONTAINER and resource.props["start"].value is False:
+        filled = _volumes(resource)
+        others = (one for one in stack.of(DOCKER_CONTAINER) if one.name != resource.name)
+        programs = [one for one in others if filled & _volumes(one)] or programs
     for one in programs:
         found = dict(variables(one)) if one.type != CONFIG_MAP else {}
         yield setting(found, "PGSSLMODE", "environment")
@@ -254,6 +260,10 @@ def _mounts(workload: Resource, config_map: Resource) -> bool:
     volumes = list(pod(workload).spec["volumes"])
     sources = [source for volume in volumes for source in volume["projected.sources"]]
     return name in {known_text(one["configMap.name"]) for one in (*volumes, *sources)} - {""}
+
+
+def _volumes(container: Resource) -> set[str]:
+    return {mount["source"].text for mount in container.props["mounts"]} - {""}
 
 
 def _settings_of_connections(resource: Resource) -> Iterator[Node]:

@@ -26,13 +26,31 @@ PROJECT_HOME = "/opt/dataflow"
 POSTGRESQL_HOME = "/usr/lib/postgresql/17"
 ENVIRONMENTS = ("dbt", "source-faker")  # of the project's own image
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-# Reads what the real product is given, and starts the embedded engine with it.
+# Reads what the real product is given, and starts the embedded engine with it, which takes
+# certificates in PEM.
 DREMIO = """\
     #!/opt/dataflow/.venv/bin/python
     import json, os, pathlib, sys
+    from cryptography.hazmat.primitives.serialization import (
+        Encoding, NoEncryption, PrivateFormat, pkcs12
+    )
     config = pathlib.Path(sys.argv[sys.argv.index("--config") + 1])
     lines = (config / "dremio.conf").read_text().splitlines()
+    included = lines.pop(0).split('"')[1]
+    lines += pathlib.Path(included).read_text().splitlines()
     settings = {path: json.loads(value) for path, value in (line.split(": ", 1) for line in lines)}
+    pems = {}
+    for listener in ("services.coordinator.web.ssl", "services.flight.ssl"):
+        assert settings[listener + ".enabled"] and settings[listener + ".keyStoreType"] == "PKCS12"
+        key, certificate, others = pkcs12.load_key_and_certificates(
+            pathlib.Path(settings[listener + ".keyStore"]).read_bytes(),
+            settings[listener + ".keyStorePassword"].encode(),
+        )
+        pems["keyFile"] = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+        pems["certificateFile"] = certificate.public_bytes(Encoding.PEM)
+    os.umask(0o077)
+    for name, pem in pems.items():
+        pathlib.Path("/tmp", name).write_bytes(pem)
     data = pathlib.Path(settings["paths.local"])
     own = data / "embedded.json"
     own.write_text(json.dumps({
@@ -41,6 +59,7 @@ DREMIO = """\
         "flightPort": settings["services.flight.port"],
         "dataDir": str(data),
         "edition": "community",
+        "tls": {name: "/tmp/" + name for name in pems},
     }))
     os.chdir("/opt/dataflow")
     python = "/opt/dataflow/.venv/bin/python"

@@ -20,10 +20,11 @@ ON_ENGINES = frozenset({"postgresql"})
 def runtime_for(settings: Settings) -> Runtime:
     """The runtime that `dataflow:runtime` names. Raises SettingsError for images that cannot be
     used."""
+    stack_dir = Paths.find().stack_dir(settings.stack)
     if settings.runtime == "process":
         return ProcessRuntime(
             "runtime",
-            stack_dir=Paths.find().stack_dir(settings.stack),
+            stack_dir=stack_dir,
             user=service_user(),
             port_offset=settings.port_offset,
             keep_data=settings.keep_data,
@@ -35,6 +36,7 @@ def runtime_for(settings: Settings) -> Runtime:
             images=_images(settings, without=ON_CLUSTERS),
             port_offset=settings.port_offset,
             keep_data=settings.keep_data,
+            ca_file=ca_file(str(stack_dir)),
         )
     return KubernetesRuntime(
         "runtime",
@@ -46,7 +48,7 @@ def runtime_for(settings: Settings) -> Runtime:
             api_server=settings.api_server,
             storage_class=settings.storage_class,
             urls=settings.urls,
-            ca_file=ca_file(str(Paths.find().stack_dir(settings.stack))),
+            ca_file=ca_file(str(stack_dir)),
         ),
         images=_images(settings, without=ON_ENGINES),
         sizes=PROFILES[settings.profile],

@@ -1,4 +1,5 @@
-"""What runtimes with containers share: where programs, files and probes are in an image."""
+"""What runtimes with containers share: where programs, files and probes are in an image, and what
+the machine that runs Pulumi verifies the services with."""
 
 import shlex
 from collections.abc import Mapping
@@ -9,6 +10,8 @@ import pulumi
 from components.options import child_of
 from components.runtime.catalog import place
 from components.runtime.service import PROJECT, Authority, Certificate, Job, Readiness, Service
+from dynamic_providers.local.account import account
+from dynamic_providers.local.directory import write_atomically
 from services.images import Images
 from tls.files import CertificateFiles, trust_environment
 
@@ -32,21 +35,33 @@ class Part(pulumi.ComponentResource):
 class Containers:
     """Answers of a runtime that depend on the images alone.
 
-    authority: what certifies the services, None where they speak clear text. A runtime that sets
-    it puts CA_FILE and TRUSTSTORE_FILE into every container, and the files of
-    `Service.certificate` where `certificate_files` says."""
+    published_ca_file: where the machine that runs Pulumi gets the authority's certificate.
+    authority: what certifies the services, None until `trust` has been called. The runtime puts
+    CA_FILE and TRUSTSTORE_FILE into every container then, and the files of `Service.certificate`
+    where `certificate_files` says."""
 
     bind_host = "0.0.0.0"  # noqa: S104 - networks and policies decide who gets there
     clients = "all"
 
-    def __init__(self, images: Images) -> None:
+    def __init__(self, images: Images, published_ca_file: Path) -> None:
         self.images = images
         self.project = Path(str(images.of(PROJECT).home))
         self.authority: Authority | None = None
+        self.published_ca_file: pulumi.Output[str] | None = None  # once it is there
+        self._published_ca_file = published_ca_file
 
     def trust(self, authority: Authority, *, parent: pulumi.Resource) -> None:
-        """Containers of one engine are not certified yet: they speak clear text on networks of
-        their own."""
+        self.authority = authority
+        self.published_ca_file = authority.trusted.apply(self._publish)
+
+    def _publish(self, trusted: str) -> str:
+        """Not a resource: the official plugins read the file in previews too, and on each machine
+        that runs one."""
+        file = self._published_ca_file
+        if not file.exists() or file.read_text() != trusted:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            write_atomically(file, trusted, account(""), 0o644, owned=True)
+        return str(file)
 
     def certificate_files(self, service: str, certificate: Certificate) -> CertificateFiles | None:
         return certificate.files(self.directory(service)) if self.authority else None
@@ -112,11 +127,11 @@ PYTHON_TCP = "import sys,socket; socket.create_connection((sys.argv[1], int(sys.
 
 
 def _http_probe(kind: str, readiness: Readiness, scheme: str) -> list[str]:
-    """Each of them verifies by the environment, except for the small wget of BusyBox."""
+    """Each of them verifies by the environment, except for wget: that of BusyBox cannot."""
     url = f"{scheme}://{LOOPBACK}:{readiness.port}{readiness.path}"
     commands = {
         "curl": ["curl", "--silent", "--fail", "--output", "/dev/null", url],
-        "wget": ["wget", "-q", "-O", "/dev/null", url],
+        "wget": ["wget", "-q", "--no-check-certificate", "-O", "/dev/null", url],
         "python": ["python3", "-c", PYTHON_HTTP, url],
     }
     return commands[kind] if kind in commands else _tcp_probe(kind, readiness)

@@ -8,9 +8,14 @@ Files of a service, secrets among them, are uploads into its volume, mode 0400, 
 that works with an engine on another machine too, where a bind mount would need the secrets on its
 disk first. Their content is a secret of the state like any other. The engine copies no files into
 a container whose root is read-only, so a second container, which is never started, takes them.
+
+Certificates are in volumes of their own, which services mount read-only: what reads its files
+anew keeps running when they are renewed, and no copy of a service's data has its key.
 """
 
+from base64 import b64encode
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import pulumi
@@ -20,8 +25,10 @@ from components.options import child_of
 from components.runtime import service as described
 from components.runtime.catalog import LAYERS, place
 from components.runtime.containers import (
+    CA_FILE,
     LOOPBACK,
     ROOT,
+    TRUSTSTORE_FILE,
     Containers,
     Part,
     starting,
@@ -30,18 +37,29 @@ from components.runtime.service import (
     HTTP,
     PROJECT,
     SCHEMES,
+    TLS_SCHEMES,
     Address,
+    Authority,
+    Certificate,
     Endpoint,
     RunningService,
     Service,
 )
+from dynamic_providers.local.resources import IssuedCertificate
 from services.images import Images
 from services.postgresql.config import SUPERUSER
+from tls.authority import SERVICES, fingerprint, load
+from tls.truststore import truststore
 
 ACCESS = "access"
 OUTSIDE = "outside"
+AUTHORITY = "authority"
 FILE_MODE = "0400"
+PUBLIC_FILE_MODE = "0444"
+# Other files are another container that holds them: its id on a container makes another one.
 FILES_LABEL = "dataflow.files"
+CERTIFICATE_LABEL = "dataflow.certificate"
+AUTHORITY_LABEL = "dataflow.authority"
 # Of the project's image: empty folders with config/ and data/, one per user. A new volume takes
 # owner and mode of the folder that it is first mounted on.
 EMPTY = ROOT / "empty"
@@ -60,6 +78,7 @@ class DockerRuntime(Containers, pulumi.ComponentResource):
 
     stack: part of every name on the engine. port_offset: added to every published port.
     keep_data: destroy leaves the volumes.
+    ca_file: where the machine that runs Pulumi gets the authority's certificate.
     """
 
     administrator = SUPERUSER
@@ -73,9 +92,10 @@ class DockerRuntime(Containers, pulumi.ComponentResource):
         images: Images,
         port_offset: int,
         keep_data: bool,
+        ca_file: Path,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
-        Containers.__init__(self, images)
+        Containers.__init__(self, images, ca_file)
         pulumi.ComponentResource.__init__(self, "dataflow:runtime:DockerRuntime", name, None, opts)
         self._name = name
         self._stack = stack
@@ -96,14 +116,45 @@ class DockerRuntime(Containers, pulumi.ComponentResource):
         )
         self.register_outputs({"stack": stack})
 
+    def trust(self, authority: Authority, *, parent: pulumi.Resource) -> None:
+        super().trust(authority, parent=parent)
+        user = self.images.of(PROJECT).user
+        self._authority_files = self._filled(
+            AUTHORITY,
+            parent,
+            target=CA_FILE.parent,
+            user=user,
+            uploads=[
+                _upload(CA_FILE, user, PUBLIC_FILE_MODE, content=authority.trusted),
+                _upload(
+                    TRUSTSTORE_FILE,
+                    user,
+                    PUBLIC_FILE_MODE,
+                    content_base64=authority.trusted.apply(
+                        lambda pem: b64encode(truststore(pem)).decode()
+                    ),
+                ),
+            ],
+        )
+
     def members(self, service: str, replicas: int) -> tuple[str, ...]:
         return (service,)
 
     def endpoint(self, service: str, port: str) -> Endpoint:
         number = self.ports(service)[port]
         scheme = SCHEMES.get(port, HTTP)
+        if self.authority:
+            scheme = TLS_SCHEMES.get(scheme, scheme)
         published = Address(host=LOOPBACK, port=number + self._port_offset, scheme=scheme)
-        return Endpoint(host=service, port=number, scheme=scheme, published=published)
+        return Endpoint(
+            host=_host(service),
+            port=number,
+            scheme=scheme,
+            published=published,
+            ca_file=CA_FILE if self.authority else None,
+            truststore_file=TRUSTSTORE_FILE if self.authority else None,
+            published_ca_file=self.published_ca_file,
+        )
 
     def service(
         self,
@@ -124,10 +175,18 @@ class DockerRuntime(Containers, pulumi.ComponentResource):
     ) -> pulumi.Resource:
         component = Part(f"{service.name}-service", "dataflow:runtime:Service", parent)
         entry, command = starting(service)
-        labels = service.audit.notes() if service.audit else {}
+        labels: dict[str, pulumi.Input[str]] = dict(service.audit.notes() if service.audit else {})
+        needs = list(depends_on)
+        certificate = service.certificate if self.authority else None
+        if self.authority and certificate:
+            files = self._certified(service, certificate, self.authority, component)
+            needs.append(files)
+            # No signal reaches a program in a container: what waits for one starts anew, too.
+            if certificate.restarts or certificate.reload_signal:
+                labels[CERTIFICATE_LABEL] = files.id
         docker.Container(
             f"{service.name}-container",
-            **self._common(service, component, entry, command, labels),
+            **self._common(service, component, entry, command, labels, certificate),
             healthcheck=docker.ContainerHealthcheckArgs(
                 tests=["CMD", *self.probe_command(service)],
                 interval=PROBE_INTERVAL,
@@ -147,7 +206,7 @@ class DockerRuntime(Containers, pulumi.ComponentResource):
             stop_signal=f"SIG{service.stop_signal}",
             stop_timeout=service.stop_timeout_s,
             destroy_grace_seconds=service.stop_timeout_s,
-            opts=child_of(component, depends_on=depends_on),
+            opts=child_of(component, depends_on=needs),
         )
         component.register_outputs({"name": service.name})
         return component
@@ -220,6 +279,7 @@ class DockerRuntime(Containers, pulumi.ComponentResource):
         entry: Sequence[str],
         command: Sequence[str],
         labels: described.Texts,
+        certificate: Certificate | None = None,
     ) -> dict[str, Any]:
         if program.name in self._started:
             raise ValueError(f"service or job {program.name!r}: the name is used twice")
@@ -228,6 +288,14 @@ class DockerRuntime(Containers, pulumi.ComponentResource):
         folder = ROOT / program.name
         memory = program.size.memory_mib
         files = self._files(program, component, image.user)
+        mounts = [_mount(self._named(program.name), folder)]
+        labels = {FILES_LABEL: files.id, **labels}
+        if self.authority:
+            mounts.append(_mount(self._named(AUTHORITY), CA_FILE.parent, read_only=True))
+            labels[AUTHORITY_LABEL] = self._authority_files.id
+        if tls := certificate and self.certificate_files(program.name, certificate):
+            volume = self._named(_certificate_of(program.name))
+            mounts.append(_mount(volume, tls.certificate.parent, read_only=True))
         return {
             "name": self._named(program.name),
             "hostname": program.name,
@@ -239,15 +307,9 @@ class DockerRuntime(Containers, pulumi.ComponentResource):
             ],
             "user": f"{image.user}:{image.user}",
             "working_dir": str(folder / "data"),
-            "mounts": [
-                docker.ContainerMountArgs(
-                    type="volume", source=self._named(program.name), target=str(folder)
-                )
-            ],
-            # Other files are another container that holds them, and so another one of these.
+            "mounts": mounts,
             "labels": [
-                docker.ContainerLabelArgs(label=key, value=value)
-                for key, value in {FILES_LABEL: files.id, **labels}.items()
+                docker.ContainerLabelArgs(label=key, value=value) for key, value in labels.items()
             ],
             "networks_advanced": self._attachments(program),
             "network_mode": "bridge",
@@ -270,36 +332,81 @@ class DockerRuntime(Containers, pulumi.ComponentResource):
     def _files(
         self, program: Service | described.Job, component: pulumi.Resource, user: int
     ) -> docker.Container:
-        """Puts the files of a service into its volume, below config/. Never started."""
-        volume = docker.Volume(
-            f"{program.name}-volume",
-            name=self._named(program.name),
-            opts=child_of(component, keep=self._keep_data),
-        )
+        """Puts the files of a service into its volume, below config/."""
         folder = EMPTY / str(user)
         texts = {
             **program.files,
             **{k: pulumi.Output.secret(v) for k, v in program.secret_files.items()},
         }
+        return self._filled(
+            program.name,
+            component,
+            target=folder,
+            user=user,
+            keep=self._keep_data,
+            uploads=[
+                _upload(folder / "config" / path, user, content=texts[path])
+                for path in sorted(texts)
+            ],
+        )
+
+    def _certified(
+        self,
+        service: Service,
+        certificate: Certificate,
+        authority: Authority,
+        component: pulumi.Resource,
+    ) -> docker.Container:
+        """Puts the certificate of a service into a volume for it."""
+        keystore = certificate.keystore
+        issued = IssuedCertificate(
+            f"{service.name}-certificate",
+            name=service.name,
+            authority=authority.certificate.apply(lambda pem: fingerprint(load(pem))),
+            hosts=[_host(service.name), "localhost", LOOPBACK],
+            keystore_password=keystore.password if keystore else "",
+            opts=child_of(component),
+        )
+        files = certificate.files(self.directory(service.name))
+        user = self.images.of(service.program).user
+        uploads = [
+            _upload(files.ca, user, content=authority.certificate),
+            _upload(files.key, user, content=issued.key),
+            _upload(files.certificate, user, content=issued.certificate),
+        ]
+        if keystore:
+            file = files.certificate.with_name(keystore.name)
+            uploads.append(_upload(file, user, content_base64=issued.keystore))
+        return self._filled(
+            _certificate_of(service.name),
+            component,
+            target=files.certificate.parent,
+            user=user,
+            uploads=uploads,
+        )
+
+    def _filled(
+        self,
+        name: str,
+        parent: pulumi.Resource,
+        *,
+        target: Path,
+        user: int,
+        uploads: Sequence[docker.ContainerUploadArgs],
+        keep: bool = False,
+    ) -> docker.Container:
+        """Puts files into a volume, as which `target` is mounted. Never started."""
+        volume = docker.Volume(
+            f"{name}-volume", name=self._named(name), opts=child_of(parent, keep=keep)
+        )
         return docker.Container(
-            f"{program.name}-files",
-            name=self._named(f"{program.name}-files"),
+            f"{name}-files",
+            name=self._named(f"{name}-files"),
             image=self._image(PROJECT).image_id,
             entrypoints=["/bin/true"],
             user=f"{user}:{user}",
-            mounts=[
-                docker.ContainerMountArgs(type="volume", source=volume.name, target=str(folder))
-            ],
-            uploads=[
-                docker.ContainerUploadArgs(
-                    file=str(folder / "config" / path),
-                    content=texts[path],
-                    owner=str(user),
-                    group=str(user),
-                    permissions=FILE_MODE,
-                )
-                for path in sorted(texts)
-            ],
+            mounts=[_mount(volume.name, target)],
+            uploads=uploads,
             start=False,
             must_run=False,
             restart="no",
@@ -309,7 +416,7 @@ class DockerRuntime(Containers, pulumi.ComponentResource):
             memory=32,
             memory_swap=32,
             cpus="0.1",
-            opts=child_of(component),
+            opts=child_of(parent),
         )
 
     def _attachments(
@@ -318,7 +425,7 @@ class DockerRuntime(Containers, pulumi.ComponentResource):
         layers = {place(program.name).layer, *(place(to).layer for to in program.connects_to)}
         attachments = [
             docker.ContainerNetworksAdvancedArgs(
-                name=self._networks[layer].name, aliases=[program.name]
+                name=self._networks[layer].name, aliases=[_host(program.name)]
             )
             for layer in sorted(layers)
         ]
@@ -331,6 +438,41 @@ class DockerRuntime(Containers, pulumi.ComponentResource):
                     docker.ContainerNetworksAdvancedArgs(name=self._networks[network].name)
                 )
         return attachments
+
+
+def _host(name: str) -> str:
+    """The name of a service on its networks: one that the authority can certify."""
+    return name if name in SERVICES or not place(name).ports else f"{name}.svc"
+
+
+def _certificate_of(service: str) -> str:
+    return f"{service}-tls"
+
+
+def _mount(
+    volume: pulumi.Input[str], target: Path, *, read_only: bool = False
+) -> docker.ContainerMountArgs:
+    return docker.ContainerMountArgs(
+        type="volume", source=volume, target=str(target), read_only=read_only
+    )
+
+
+def _upload(
+    file: Path,
+    user: int,
+    mode: str = FILE_MODE,
+    *,
+    content: pulumi.Input[str] | None = None,
+    content_base64: pulumi.Input[str] | None = None,
+) -> docker.ContainerUploadArgs:
+    return docker.ContainerUploadArgs(
+        file=str(file),
+        owner=str(user),
+        group=str(user),
+        permissions=mode,
+        content=content,
+        content_base64=content_base64,
+    )
 
 
 def _image_of(program: Service | described.Job) -> str:

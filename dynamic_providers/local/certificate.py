@@ -39,20 +39,9 @@ COMPUTED = frozenset({"notAfter"})
 
 def normalize(raw: Mapping[str, Any]) -> Props:
     """The inputs of resources.Certificate with their defaults. Raises InputError."""
-    names = texts(raw.get("hosts") or [], "hosts")
-    days = inputs.whole(raw.get("durationDays", DURATION_DAYS), "durationDays", 1, DURATION_DAYS)
-    before = inputs.whole(
-        raw.get("renewBeforeDays", RENEW_BEFORE_DAYS), "renewBeforeDays", 1, DURATION_DAYS
-    )
-    if UNKNOWN not in (days, before) and not days <= 3 * before < 3 * days:
-        raise InputError(
-            "renewBeforeDays", f"{before}: expected a third of {days} or more, and less than it"
-        )
     spec = {
         "stackDir": inputs.stack_dir(raw),
-        "name": inputs.name(raw),
-        "authority": inputs.text(raw, "authority"),
-        "hosts": names if is_unknown(names) else sorted(set(names)),
+        **issuance(raw),
         "user": inputs.text(raw, "user"),
         **{
             field: inputs.relative_path(inputs.text(raw, field, default), field)
@@ -63,10 +52,28 @@ def normalize(raw: Mapping[str, Any]) -> Props:
             )
         },
         "reloadSignal": inputs.signal_name(raw, "reloadSignal", ""),
+    }
+    return spec | ({"renewedAt": raw["renewedAt"]} if raw.get("renewedAt") else {})
+
+
+def issuance(raw: Mapping[str, Any]) -> Props:
+    """What every certificate is asked for with: who it is for, by whom, and how long."""
+    names = texts(raw.get("hosts") or [], "hosts")
+    days = inputs.whole(raw.get("durationDays", DURATION_DAYS), "durationDays", 1, DURATION_DAYS)
+    before = inputs.whole(
+        raw.get("renewBeforeDays", RENEW_BEFORE_DAYS), "renewBeforeDays", 1, DURATION_DAYS
+    )
+    if UNKNOWN not in (days, before) and not days <= 3 * before < 3 * days:
+        raise InputError(
+            "renewBeforeDays", f"{before}: expected a third of {days} or more, and less than it"
+        )
+    return {
+        "name": inputs.name(raw),
+        "authority": inputs.text(raw, "authority"),
+        "hosts": names if is_unknown(names) else sorted(set(names)),
         "durationDays": days,
         "renewBeforeDays": before,
     }
-    return spec | ({"renewedAt": raw["renewedAt"]} if raw.get("renewedAt") else {})
 
 
 def renewed(old: Props, new: Props) -> Props:

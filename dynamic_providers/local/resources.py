@@ -14,6 +14,7 @@ from dynamic_providers.handler import Handler
 from dynamic_providers.local import (
     certificate,
     certificate_authority,
+    issued_certificate,
     job,
     process,
     supervisor,
@@ -53,6 +54,10 @@ class CertificateAuthorityProvider(SigningProvider):
 
 class CertificateProvider(SigningProvider):
     handler: ClassVar[Handler[Authority]] = certificate
+
+
+class IssuedCertificateProvider(SigningProvider):
+    handler: ClassVar[Handler[Authority]] = issued_certificate
 
 
 class Supervisor(DynamicResource):
@@ -229,6 +234,60 @@ class Certificate(DynamicResource):
             "renewBeforeDays": renew_before_days,
         }
         super().__init__(CertificateProvider, resource_name, props, opts)
+
+    @property
+    def not_after(self) -> pulumi.Output[str]:
+        return self.output("notAfter")
+
+
+class IssuedCertificate(DynamicResource):
+    """A certificate and its key, for a service on a machine that Pulumi cannot write to.
+
+    name: of the service.
+    authority: SHA-256 fingerprint of the authority's certificate; another one means a new
+        certificate.
+    hosts: DNS names and IP addresses of the service.
+    keystore_password: makes a PKCS 12 file as well, for programs that read no PEM.
+    duration_days: how long it is valid, 90 at most.
+    renew_before_days: how long before its end it is renewed, a third of its duration or more.
+    """
+
+    def __init__(
+        self,
+        resource_name: str,
+        *,
+        name: str,
+        authority: pulumi.Input[str],
+        hosts: Sequence[pulumi.Input[str]],
+        keystore_password: pulumi.Input[str] = "",
+        duration_days: int = DURATION_DAYS,
+        renew_before_days: int = RENEW_BEFORE_DAYS,
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        props = {
+            "name": name,
+            "authority": authority,
+            "hosts": list(hosts),
+            "keystorePassword": keystore_password,
+            "durationDays": duration_days,
+            "renewBeforeDays": renew_before_days,
+        }
+        super().__init__(IssuedCertificateProvider, resource_name, props, opts)
+
+    @property
+    def certificate(self) -> pulumi.Output[str]:
+        """PEM."""
+        return self.output("certificate")
+
+    @property
+    def key(self) -> pulumi.Output[str]:
+        """PEM. A secret."""
+        return self.output("key")
+
+    @property
+    def keystore(self) -> pulumi.Output[str]:
+        """PKCS 12 in base64, "" without a password. A secret."""
+        return self.output("keystore")
 
     @property
     def not_after(self) -> pulumi.Output[str]:

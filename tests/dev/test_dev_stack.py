@@ -1,5 +1,5 @@
-"""The stack `dev` on a real engine, as users deploy it: up with its pipeline, rows through Flight,
-a new image of one service, the end.
+"""The stack `dev` on a real engine, as users deploy it: up with its pipeline, TLS on every port,
+rows through Flight, a new image of one service, a renewed certificate, the end.
 
 Images are made on the spot (tests/docker_images.py): real MinIO, PostgreSQL, Elasticsearch,
 Superset, Prometheus and dbt, the embedded engines, and Redis where dev has Valkey.
@@ -7,21 +7,25 @@ Superset, Prometheus and dbt, the embedded engines, and Redis where dev has Valk
 
 import json
 import os
+import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 import psycopg
 import pytest
 
+from dynamic_providers.endpoints import PORTS
 from operations import clients
 from policies.judged import CONFIG_FOLDER, configuration
 from services import images
 from tests.docker_fixtures import Engine
 from tests.docker_images import make_images, next_version
+from tests.support import tls
 from tests.support.deployed import Deployed, flight_rows, interruptible, small_stack
+from tls.authority import SECRET_NAME, authority, hosts, load
 from tools.paths import Paths
 from tools.stack import Stack
 
@@ -32,6 +36,11 @@ NEW_ORDER = """
     SELECT max(order_id) + 1, 1, current_date, 12.5, 'pending', now() AT TIME ZONE 'UTC'
     FROM orders
 """
+# Ports that are not published: key of PORTS or a name -> service, port in its container.
+INNER = {
+    "elasticsearch-transport": ("elasticsearch", PORTS["elasticsearch-transport"]),
+    "redis": ("superset-cache", 6379),
+}
 SERVICES = {
     *("minio", "postgres", "elasticsearch", "airbyte", "dremio", "pipeline", "prometheus"),
     *("superset", "superset-cache", "superset-worker", "superset-beat"),
@@ -110,6 +119,7 @@ def test_the_platform_runs_in_containers(dev: Dev):
     deployed = Deployed(dev.stack)
     assert set(dev.containers()) == SERVICES
     assert "customer-analytics" in printed, "it ends with where to look"
+    _every_port_speaks_tls_alone(dev, deployed)
     with _shop(dev.stack) as shop:
         assert _served(deployed) == _expected(shop)
         deployed.pulumi("preview", "--expect-no-changes")
@@ -126,6 +136,7 @@ def test_the_platform_runs_in_containers(dev: Dev):
     assert not any(restarts.values()), restarts
 
     _prometheus_alone_is_updated(dev, deployed)
+    _a_certificate_is_renewed(dev, deployed)
 
     printed += deployed.output + dev.dataflow("down")
     for secret in ("postgres-superuser", "minio-root", "dremio-admin"):
@@ -150,6 +161,52 @@ def _expected(shop: psycopg.Connection) -> dict[int, Decimal]:
 def _served(deployed: Deployed) -> dict[int, Decimal]:
     rows = flight_rows(deployed, "SELECT order_id, amount FROM gold.fct_orders")
     return {row["order_id"]: row["amount"] for row in rows}
+
+
+def _every_port_speaks_tls_alone(dev: Dev, deployed: Deployed) -> None:
+    signer = authority(deployed.password(SECRET_NAME))
+    for service, number in PORTS.items():
+        if service in INNER:
+            continue
+        published, postgresql = number + deployed.offset, service == "postgres"
+        tls.assert_strangers_are_not_trusted(published, postgresql=postgresql)
+        tls.assert_old_versions_are_refused(published, postgresql=postgresql)
+        shown = load(tls.served(published, signer, postgresql=postgresql))
+        assert {"127.0.0.1", "localhost"} < set(hosts(shown))
+        if not postgresql:
+            tls.assert_clear_text_is_refused(published)
+    password = deployed.password("postgres-superuser")
+    tls.assert_postgresql_refuses_clear_text(PORTS["postgres"] + deployed.offset, password)
+    for service, number in INNER.values():
+        ends = _described(dev, service)["NetworkSettings"]["Networks"].values()
+        tls.assert_clear_text_is_refused(number, host=next(iter(ends))["IPAddress"])
+
+
+def _a_certificate_is_renewed(dev: Dev, deployed: Deployed) -> None:
+    """Prometheus serves it without a restart."""
+    signer = authority(deployed.password(SECRET_NAME))
+    number = PORTS["prometheus"] + deployed.offset
+    state = json.loads(deployed.stack.answer("stack", "export"))
+    (recorded,) = (
+        one
+        for one in state["deployment"]["resources"]
+        if one["urn"].endswith("::prometheus-certificate")
+    )
+    late = (datetime.now(UTC) - timedelta(days=60)).isoformat(timespec="seconds")
+    recorded["inputs"]["renewedAt"] = recorded["outputs"]["renewedAt"] = late
+    with tempfile.NamedTemporaryFile("w") as file:
+        json.dump(state, file)
+        file.flush()
+        deployed.stack.answer("stack", "import", "--file", file.name)
+    changes = deployed.changes()
+    assert set(changes) == {"prometheus-certificate", "prometheus-tls-files"}
+    assert changes["prometheus-certificate"] == ["renewedAt"]
+    before, former = dev.containers(), tls.served(number, signer)
+    deployed.up()
+    assert dev.containers() == before
+    renewed = tls.served(number, signer)
+    assert renewed != former
+    deployed.pulumi("preview", "--expect-no-changes")
 
 
 def _prometheus_alone_is_updated(dev: Dev, deployed: Deployed) -> None:

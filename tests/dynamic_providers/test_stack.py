@@ -31,11 +31,6 @@ def test_services_of_the_stack_are_at_its_ports_with_derived_credentials():
     )
 
 
-def test_containers_are_not_certified_yet():
-    stack = Stack({"dataflow:seed": SEED, "dataflow:runtime": "docker"})
-    assert stack.url("dremio") == "http://127.0.0.1:9047"
-
-
 def test_a_service_elsewhere_has_its_own_address_and_login():
     stack = Stack(
         {

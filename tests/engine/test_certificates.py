@@ -2,10 +2,9 @@
 
 from datetime import UTC, datetime, timedelta
 
-import psycopg
 import pytest
 
-from dynamic_providers.endpoints import HOST, PORTS, port
+from dynamic_providers.endpoints import PORTS, port
 from dynamic_providers.local import certificate, control
 from tests.services.running import wait_until
 from tests.support import tls
@@ -36,15 +35,8 @@ def test_a_port_speaks_tls_and_nothing_else(deployed, signer, service):
 
 
 def test_postgresql_refuses_clear_text(deployed):
-    with pytest.raises(psycopg.OperationalError, match="rejects connection .* no encryption"):
-        psycopg.connect(
-            host=HOST,
-            port=port("postgres", deployed.offset),
-            user="postgres",
-            password=deployed.password("postgres-superuser"),
-            dbname="postgres",
-            sslmode="disable",
-        )
+    password = deployed.password("postgres-superuser")
+    tls.assert_postgresql_refuses_clear_text(port("postgres", deployed.offset), password)
 
 
 def test_what_is_due_shows_in_the_preview_and_is_renewed_without_a_restart(deployed, signer):

@@ -10,6 +10,9 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
+import psycopg
+import pytest
+
 from tests.services.running import Place
 from tls.authority import Authority, authority
 from tls.files import CertificateFiles
@@ -66,8 +69,10 @@ def trusting(signer: Authority) -> ssl.SSLContext:
 
 
 @contextmanager
-def connection(port: int, *, postgresql: bool = False) -> Iterator[socket.socket]:
-    with socket.create_connection(("127.0.0.1", port), TIMEOUT_S) as raw:
+def connection(
+    port: int, *, postgresql: bool = False, host: str = "127.0.0.1"
+) -> Iterator[socket.socket]:
+    with socket.create_connection((host, port), TIMEOUT_S) as raw:
         if postgresql:
             raw.sendall(SSL_REQUEST)
             assert raw.recv(1) == b"S"
@@ -122,12 +127,25 @@ def old_client() -> ssl.SSLContext:
     return context
 
 
-def assert_clear_text_is_refused(port: int) -> None:
+def assert_clear_text_is_refused(port: int, host: str = "127.0.0.1") -> None:
     """Whatever comes back to an HTTP request is no answer to it. (Go's servers say 400.)"""
-    with connection(port) as raw:
+    with connection(port, host=host) as raw:
         raw.sendall(b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n")
         try:
             answer = raw.recv(4096)
         except ConnectionResetError:
             return
     assert not answer.startswith(b"HTTP/") or b" 400 " in answer.split(b"\r\n")[0], answer
+
+
+def assert_postgresql_refuses_clear_text(port: int, password: str) -> None:
+    """password: of the user `postgres`."""
+    with pytest.raises(psycopg.OperationalError, match="rejects connection .* no encryption"):
+        psycopg.connect(
+            host="127.0.0.1",
+            port=port,
+            user="postgres",
+            password=password,
+            dbname="postgres",
+            sslmode="disable",
+        )

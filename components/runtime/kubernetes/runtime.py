@@ -32,8 +32,6 @@ from components.runtime.service import (
     Service,
 )
 from components.sizing import SMALLEST, Size
-from dynamic_providers.local.account import account
-from dynamic_providers.local.directory import write_atomically
 from services.images import Images
 
 # program -> what its service is called in the cluster; every other has its own name.
@@ -100,14 +98,13 @@ class KubernetesRuntime(Containers, pulumi.ComponentResource):
         keep_data: bool,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
-        Containers.__init__(self, images)
+        Containers.__init__(self, images, settings.ca_file)
         pulumi.ComponentResource.__init__(
             self, "dataflow:runtime:KubernetesRuntime", name, None, opts
         )
         self._name = name
         self._settings = settings
         self._keep_data = keep_data
-        self._ca_file: pulumi.Output[str] | None = None
         self._started: set[str] = set()
         self._priorities = {
             kind: k8s.scheduling.v1.PriorityClass(
@@ -134,8 +131,7 @@ class KubernetesRuntime(Containers, pulumi.ComponentResource):
     # What components ask
 
     def trust(self, authority: Authority, *, parent: pulumi.Resource) -> None:
-        self.authority = authority
-        self._ca_file = authority.trusted.apply(self._write_ca_file)
+        super().trust(authority, parent=parent)
         self._signing = certificates.signing(authority)
         self._issuers = {
             layer: self._issuer(layer, authority, self._signing, parent) for layer in LAYERS
@@ -159,17 +155,10 @@ class KubernetesRuntime(Containers, pulumi.ComponentResource):
             published=self._published(service, port) or inside,
             ca_file=CA_FILE if certified else None,
             truststore_file=TRUSTSTORE_FILE if certified else None,
-            published_ca_file=self._ca_file if keeps_own_certificate(service, port) else None,
+            published_ca_file=self.published_ca_file
+            if keeps_own_certificate(service, port)
+            else None,
         )
-
-    def _write_ca_file(self, certificate: str) -> str:
-        """Not a resource: the official plugins read the file in previews too, and on each machine
-        that runs one."""
-        file = self._settings.ca_file
-        if not file.exists() or file.read_text() != certificate:
-            file.parent.mkdir(parents=True, exist_ok=True)
-            write_atomically(file, certificate, account(""), 0o644, owned=True)
-        return str(file)
 
     def _is_certified(self, service: str, port: str) -> bool:
         return self.authority is not None and (service, port) not in NOT_CERTIFIED

@@ -1,15 +1,21 @@
 """The whole platform as containers, under the engine's mocks: each of them limited and closed."""
 
 import json
+import tempfile
+from datetime import UTC, datetime
+from pathlib import Path
 
 import pulumi
 import pytest
 
-from components.runtime.catalog import LAYERS
+from components.runtime.catalog import LAYERS, PLACES, place
 from components.runtime.docker import DockerRuntime
 from dynamic_providers.credentials import derive
 from tests.support.declaring import SEED, Recorder, declared, pinned_images
+from tests.tls.test_authority import verify
+from tls.authority import SECRET_NAME, authority, fingerprint, load
 
+CERTIFICATE = "pulumi-python:dynamic/dataflow/local:IssuedCertificate"
 CONTAINER = "docker:index/container:Container"
 IMAGE = "docker:index/remoteImage:RemoteImage"
 NETWORK = "docker:index/network:Network"
@@ -17,7 +23,12 @@ NETWORK = "docker:index/network:Network"
 
 def runtime() -> DockerRuntime:
     return DockerRuntime(
-        "runtime", stack="test", images=pinned_images(), port_offset=100, keep_data=True
+        "runtime",
+        stack="test",
+        images=pinned_images(),
+        port_offset=100,
+        keep_data=True,
+        ca_file=Path(tempfile.gettempdir()) / "dataflow-tests" / "docker" / "ca.crt",
     )
 
 
@@ -37,6 +48,12 @@ def plain(value):
     if isinstance(value, dict):
         return {key: plain(item) for key, item in value.items()}
     return [plain(item) for item in value] if isinstance(value, list) else value
+
+
+def known(upload) -> str:
+    """The text of an upload; that of a certificate is none before it is issued."""
+    content = upload.get("content")
+    return content if isinstance(content, str) else ""
 
 
 def test_every_container_is_closed(resources):
@@ -110,10 +127,11 @@ def test_secrets_are_files_that_only_the_service_reads(resources):
         for password in passwords:
             assert password not in rest, name
         for upload in plain(inputs.get("uploads", [])):
-            assert upload["permissions"] == "0400", upload["file"]
+            public = upload["file"].startswith("/dataflow/tls/")
+            assert upload["permissions"] == ("0444" if public else "0400"), upload["file"]
             assert upload["owner"] == inputs["user"].split(":")[0], upload["file"]
-            seen.update(p for p in passwords if p in (upload["content"] or ""))
-        if any(p in json.dumps(plain(inputs.get("uploads", []))) for p in passwords):
+            seen.update(p for p in passwords if p in known(upload))
+        if any(p in known(one) for one in plain(inputs.get("uploads", [])) for p in passwords):
             assert pulumi.runtime.rpc.is_rpc_secret(inputs["uploads"]), name
     assert seen == set(passwords)
 
@@ -144,6 +162,60 @@ def test_the_real_products_run(resources):
     settings = json.loads(files_of(found, "superset-worker")["superset.json"])
     assert settings["secretKeyFile"] == "/dataflow/superset-worker/config/secret-key"
     assert settings["metadata"]["host"] == "postgres"
+
+
+def test_every_listener_has_a_certificate_and_every_container_what_to_verify_with(resources):
+    found = of_kind(resources, CONTAINER)
+    issued = of_kind(resources, CERTIFICATE)
+    listening = {name for name in PLACES if place(name).ports} - {"zookeeper"}
+    assert {name.removesuffix("-certificate") for name in issued} == listening
+    for name, inputs in found.items():
+        mounts = {mount["target"]: mount for mount in inputs["mounts"]}
+        if inputs.get("start") is False:
+            continue
+        service = name.removesuffix("-container").removesuffix("-run")
+        assert mounts["/dataflow/tls"]["readOnly"] is True, name
+        assert "SSL_CERT_FILE=/dataflow/tls/ca.crt" in inputs["envs"], name
+        own = mounts.get(f"/dataflow/{service}/config/tls")
+        assert (own is not None) == (service in listening), name
+        if own:
+            assert own["readOnly"] is True, name
+            assert own["source"] == found[f"{service}-tls-files"]["mounts"][0]["source"], name
+
+
+def test_the_authority_certifies_the_name_by_which_a_service_is_reached(resources, tmp_path):
+    signer = authority(derive(SEED, SECRET_NAME))
+    found = of_kind(resources, CONTAINER)
+    for inputs in of_kind(resources, CERTIFICATE).values():
+        assert inputs["authority"] == fingerprint(load(signer.certificate))
+        for network in found[f"{inputs['name']}-container"]["networksAdvanced"]:
+            assert set(network.get("aliases", [])) <= set(inputs["hosts"])
+        made = signer.issue(inputs["name"], inputs["hosts"], now=datetime.now(UTC), days=90)
+        for host in inputs["hosts"]:
+            assert verify(tmp_path, signer.certificate, made.certificate, host) == "", host
+
+
+def test_containers_start_anew_when_they_would_not_see_a_renewed_certificate(resources):
+    anew = {
+        name.removesuffix("-container")
+        for name, inputs in of_kind(resources, CONTAINER).items()
+        if any(one["label"] == "dataflow.certificate" for one in inputs.get("labels", []))
+    }
+    assert anew == {"dremio", "minio", "postgres", "superset-cache"}
+
+
+def test_nothing_speaks_clear_text(resources):
+    for name, inputs in of_kind(resources, CONTAINER).items():
+        texts = [known(upload) for upload in plain(inputs.get("uploads", []))]
+        told = json.dumps([texts, inputs.get("envs"), inputs.get("healthcheck")])
+        assert "http://" not in told, name
+        assert "sslmode=disable" not in told, name
+    assert resources["postgres-provider"][1]["sslmode"] == "verify-full"
+    assert resources["object-store-provider"][1]["minioCacertFile"].endswith("ca.crt")
+    ca_file = Path(resources["postgres-provider"][1]["sslrootcert"])
+    assert ca_file.read_text() == authority(derive(SEED, SECRET_NAME)).certificate
+    files = files_of(of_kind(resources, CONTAINER), "postgres")
+    assert files["pg_hba.conf"].startswith("hostnossl  all  all  all  reject\n")
 
 
 class FailingJobs(Recorder):
