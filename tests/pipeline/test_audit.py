@@ -212,15 +212,19 @@ def index(elasticsearch_server, tmp_path):
         base_url=server.url, auth=(server.user, server.password), timeout=60
     ) as client:
         client.put("/_index_template/audit", json=template).raise_for_status()
+        empty(client)  # other tests collect too
         yield (
             LogsConfig(
                 url=server.url, username=server.user, password_file=file, retention_days=90
             ),
             client,
         )
-        names = [one["index"] for one in client.get("/_cat/indices/audit-*?format=json").json()]
-        for name in names:
-            client.delete(f"/{name}").raise_for_status()
+        empty(client)
+
+
+def empty(client: httpx.Client) -> None:
+    for one in client.get("/_cat/indices/audit-*?format=json").raise_for_status().json():
+        client.delete(f"/{one['index']}").raise_for_status()
 
 
 def found(client: httpx.Client, **terms: str) -> list[dict]:
