@@ -88,7 +88,8 @@ def test_a_setting_reaches_its_rule():
     image = changed("container", ("image",), "registry.example.com/x@sha256:" + "0" * 64)
     for registries, count in ((["docker.io"], 1), (["registry.example.com"], 0)):
         pack = configured(Environment.PROD, {"D08": {"registries": registries}}, TODAY)
-        hits = [f for f in pack.judge_all(built(image)) if f.rule.id == "D08"]
+        [container] = [one for one in built(image).resources if one.name == "container"]
+        hits = [f for f in pack.judge(container) if f.rule.id == "D08"]
         assert len(hits) == count
 
 

@@ -30,6 +30,8 @@ STACKS = {
     "dev": (docker_runtime, {"dataflow:runtime": "docker", "dataflow:keepData": "true"}),
     "prod": (cluster_runtime, {"dataflow:runtime": "kubernetes", "dataflow:keepData": "true"}),
 }
+# Not every file of the folder: the test of dev, which may run beside these, has one of its own.
+CONFIGURED = [stack for stack in STACKS if (CONFIG_FOLDER / f"{stack}.json").exists()]
 
 
 @cache  # declaring a stack takes seconds
@@ -66,17 +68,17 @@ def test_the_pack_would_notice():
     assert {line.split()[0] for line in broken("dev", {}, preview=False)} >= {"P03", "X07"}
 
 
-@pytest.mark.parametrize("file", sorted(CONFIG_FOLDER.glob("*.json")), ids=lambda f: f.stem)
-def test_a_committed_configuration_is_valid(file):
-    given = configuration(file.stem)
+@pytest.mark.parametrize("stack", CONFIGURED)
+def test_a_committed_configuration_is_valid(stack):
+    given = configuration(stack)
     assert set(given) <= {rule.id for rule in RULES}
     Judged.of({}).pack(given, TODAY)
 
 
 EXCEPTIONS = [
-    (file.stem, rule, exception)
-    for file in sorted(CONFIG_FOLDER.glob("*.json"))
-    for rule, given in configuration(file.stem).items()
+    (stack, rule, exception)
+    for stack in CONFIGURED
+    for rule, given in configuration(stack).items()
     for exception in given.get(EXCEPTIONS_KEY, ())
 ]
 
