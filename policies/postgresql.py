@@ -70,13 +70,12 @@ def _hba(resource: Resource) -> Iterator[Node]:
     if resource.type == CLUSTER:
         for item in resource.props["spec.postgresql.pg_hba"]:
             if words := item.text.split():
-                yield Node(words, item.path, secret=item.secret)
+                yield item.derived(words)
         return
     for file in files_named(HBA)(resource):
         for number, line in enumerate(file.text.text.splitlines(), 1):
             if words := line.partition("#")[0].split():
-                path = f"{file.text.path} line {number}"
-                yield Node(words, path, secret=file.text.secret)
+                yield file.text.derived(words, f"{file.text.path} line {number}")
 
 
 def _address(words: list[str]) -> tuple[str, str]:
@@ -102,9 +101,7 @@ def _tls(resource: Resource, context: Context) -> Found:
 def _encrypted_line(line: Node, _context: Context) -> Found:
     words = line.texts()
     if words[0] not in ("local", "hostssl") and _address(words)[1] != "reject":
-        yield violation(
-            Node(words[0], line.path, secret=line.secret), "lets clients in without TLS"
-        )
+        yield violation(line.derived(words[0]), "lets clients in without TLS")
 
 
 def _authentication(resource: Resource, context: Context) -> Found:
@@ -118,9 +115,9 @@ def _safe_line(line: Node, _context: Context) -> Found:
     words = line.texts()
     address, method = _address(words)
     if method not in (LOCAL_METHODS if words[0] == "local" else METHODS):
-        yield violation(Node(method, line.path, secret=line.secret))
+        yield violation(line.derived(method))
     if address in EVERYWHERE and method != "reject":
-        yield violation(Node(address, line.path, secret=line.secret))
+        yield violation(line.derived(address))
 
 
 def _audited(values: dict[str, Node], _context: Context) -> Found:
@@ -289,7 +286,7 @@ def _verifies(of: tuple[Node, Node], _context: Context, resource: Resource) -> F
     connection, default = of
     if url := connection["url"].text:
         given = dict(parse_qsl(urlsplit(url).query)).get("sslmode", "")
-        mode = Node(given or None, f"{connection.path} sslmode", secret=connection["url"].secret)
+        mode = connection["url"].derived(given or None, f"{connection.path} sslmode")
     else:
         mode = connection["sslmode"]
     if (mode if mode.value is not None else default).text != "verify-full":

@@ -132,7 +132,7 @@ def variables(resource: Resource) -> Iterator[Variable]:
         for item in resource.props["envs"]:
             name, _, text = known_text(item).partition("=")
             given = text if item.known else UNKNOWN
-            yield Variable(name, Node(given, f"{item.path} {name}".strip(), secret=item.secret))
+            yield Variable(name, item.derived(given, f"{item.path} {name}".strip()))
     elif resource.type in (PROCESS, JOB):
         for name, value in resource.props["environment"].items():
             yield Variable(name, value)
@@ -162,7 +162,7 @@ def configuration(text: Node) -> dict[str, Node]:
         match = re.match(r"\s*([\w.]+)\s*=?\s*('(?:[^']|'')*'|[^#\s]+)", line)
         if match and not line.lstrip().startswith("#"):
             value = match[2].strip("'").strip()
-            found[match[1].lower()] = Node(value, f"{text.path} {match[1]}", secret=text.secret)
+            found[match[1].lower()] = text.derived(value, f"{text.path} {match[1]}")
     return found
 
 

@@ -44,8 +44,8 @@ def _settings(file: File) -> dict[str, Node]:
             continue
         for target in targets:
             if isinstance(target, ast.Name) and target.id.isupper() and node.value is not None:
-                path = f"{CONFIG} {target.id}"
-                found[target.id] = Node(_plain(node.value), path, secret=file.text.secret)
+                value = _plain(node.value)
+                found[target.id] = file.text.derived(value, f"{CONFIG} {target.id}")
     return found
 
 

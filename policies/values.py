@@ -58,6 +58,10 @@ class Node:
         """The member of exactly this name, which may hold dots."""
         return self._child(key, f"{self.path}.{key}" if self.path else key)
 
+    def derived(self, value: Any, path: str = "") -> "Node":
+        """What was read out of this value, as secret as it is. path: its own where not given."""
+        return Node(value, path or self.path, secret=self.secret)
+
     def _child(self, key: str | int, path: str) -> "Node":
         value: Any = None
         if self._value is UNKNOWN:
@@ -66,7 +70,7 @@ class Node:
             value = self._value.get(key)
         elif isinstance(key, int) and isinstance(self._value, list):
             value = self._value[key] if key < len(self._value) else None
-        return Node(value, path, secret=self.secret)
+        return self.derived(value, path)
 
     @property
     def known(self) -> bool:
@@ -132,12 +136,12 @@ class Node:
         """What a text holds as JSON or YAML; a Node of None for what is neither."""
         text = self.text
         if not text.strip():
-            return Node(None, self.path, secret=self.secret)
+            return self.derived(None)
         try:
             value = json.loads(text) if text.lstrip()[:1] in "{[" else yaml.safe_load(text)
         except (ValueError, yaml.YAMLError, RecursionError):
             value = None
-        return Node(value, self.path, secret=self.secret)
+        return self.derived(value)
 
     def leaves(self) -> Iterator["Node"]:
         """Every value that holds no others, known or not."""

@@ -24,7 +24,7 @@ from pipeline.history import SCHEMA
 from services.minio import config as minio_config
 from services.shop.__main__ import read_config, seed
 from tests.services.running import installed
-from tests.support.databases import connect, new_database
+from tests.support.databases import connect, new_database, source_system
 from tests.support.engines import declare_connection, object_store, running_airbyte
 from tests.support.ports import free_ports
 from tools.paths import Paths
@@ -56,16 +56,7 @@ def test_a_state_goes_along_once(postgres_server, minio_server, service_place, s
         new_database(postgres_server, f"migrate-airbyte-{name}", tmp_path) for name in "ab"
     ]
     password = postgres_server.password
-    system = {
-        "host": postgres_server.host,
-        "port": postgres_server.port,
-        "database": shop.dbname,
-        "schemas": ["public"],
-        "username": postgres_server.user,
-        "password": password,
-        "ssl_mode": {"mode": "disable"},
-        "replication_method": {"method": "Standard"},
-    }
+    system = source_system(postgres_server, shop.dbname)
     with (
         running_airbyte(service_place("airbyte-old"), databases[0], password) as (_, old),
         running_airbyte(service_place("airbyte-new"), databases[1], password) as (_, new),

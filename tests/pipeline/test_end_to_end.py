@@ -15,7 +15,7 @@ from pipeline import audit, batch, summary
 from pipeline.config import LogsConfig, parse
 from pipeline.progress import Progress, StepError
 from services.shop.__main__ import change, read_config, seed
-from tests.support.databases import connect, new_database
+from tests.support.databases import connect, new_database, source_system
 from tests.support.engines import (
     declare_bronze,
     declare_connection,
@@ -52,16 +52,7 @@ def airbyte(service_place, postgres_server, minio_server, shop, tmp_path_factory
     with running_airbyte(
         service_place("airbyte-of-pipeline"), database, postgres_server.password
     ) as (url, client):
-        system = {
-            "host": postgres_server.host,
-            "port": postgres_server.port,
-            "database": shop.dbname,
-            "schemas": ["public"],
-            "username": postgres_server.user,
-            "password": postgres_server.password,
-            "ssl_mode": {"mode": "disable"},
-            "replication_method": {"method": "Standard"},
-        }
+        system = source_system(postgres_server, shop.dbname)
         connection = declare_connection(client, SOURCE, STREAMS, system, minio_server)
         make(sync, client, connectionId=connection)  # datasets need files
         yield url

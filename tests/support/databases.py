@@ -19,6 +19,20 @@ def connect(server: Server, dbname: str = "postgres") -> psycopg.Connection:
     )
 
 
+def source_system(server: Server, database: str) -> dict[str, Any]:
+    """Settings of Airbyte's source-postgres that reads the database."""
+    return {
+        "host": server.host,
+        "port": server.port,
+        "database": database,
+        "schemas": ["public"],
+        "username": server.user,
+        "password": server.password,
+        "ssl_mode": {"mode": "disable"},
+        "replication_method": {"method": "Standard"},
+    }
+
+
 def new_database(server: Server, name: str, folder: Path) -> dict[str, Any]:
     """Connection settings of a new, empty database; its password file is made in `folder`."""
     with connect(server) as db:
