@@ -4,7 +4,8 @@ import difflib
 import importlib
 import ipaddress
 import json
-from collections.abc import Callable, Iterator, Mapping
+import re
+from collections.abc import Callable, Iterator, Mapping, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,8 +16,20 @@ IMAGES = "images:"
 URL = ":url"
 PROFILES = ("small", "medium", "large")  # components/sizing.py
 RUNTIMES = ("process", "docker", "kubernetes")
+ENGINES = ("embedded", "product")
 # Keys that a cluster needs: nothing can be guessed for them.
 CLUSTER_KEYS = ("domain", "gatewayClass", "issuer", "apiServer")
+# Keys of an object store that is there already: all of them, or none.
+STORE_KEYS = (
+    "objectStoreEndpoint",
+    "objectStoreBucket",
+    "objectStoreRegion",
+    "objectStoreNetwork",
+)
+STORE_ACCOUNT = ("minio:user", "minio:password")
+SECURE_URL = re.compile(r"https://[A-Za-z0-9.-]+(:[0-9]{1,5})?")
+BUCKET_NAME = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
+REGION = re.compile(r"[a-z0-9-]+")
 MAX_PORT_OFFSET = 20000  # the highest port of the specification is 32010
 MAX_SHOP_ORDERS = 15_000_000  # TPC-H scale factor 10, the largest that one process loads here
 
@@ -44,6 +57,11 @@ class Settings:
     issuer: str
     api_server: str
     storage_class: str
+    airbyte: str
+    object_store_endpoint: str
+    object_store_bucket: str
+    object_store_region: str
+    object_store_network: str
     images: Mapping[str, str]
     urls: Mapping[str, str]
 
@@ -90,6 +108,23 @@ def _network(value: Any) -> str:
     return str(value)
 
 
+def _secure_url(value: Any) -> str:
+    """The root of an https address, without credentials, or nothing."""
+    text = str(value).rstrip("/")
+    if text and not SECURE_URL.fullmatch(text):
+        raise ValueError("expected https://host or https://host:port")
+    return text
+
+
+def _named(pattern: re.Pattern[str], expected: str) -> Callable[[Any], str]:
+    def parse(value: Any) -> str:
+        if value and not pattern.fullmatch(str(value)):
+            raise ValueError(f"expected {expected}")
+        return str(value)
+
+    return parse
+
+
 def _choice(*valid: str) -> Callable[[Any], str]:
     def parse(value: Any) -> str:
         if value not in valid:
@@ -113,13 +148,27 @@ _PARSERS: Mapping[str, tuple[str, Callable[[Any], Any]]] = {
     "issuer": ("issuer", str),
     "apiServer": ("api_server", _network),
     "storageClass": ("storage_class", str),
+    "airbyte": ("airbyte", _choice(*ENGINES)),
+    "objectStoreEndpoint": ("object_store_endpoint", _secure_url),
+    "objectStoreBucket": (
+        "object_store_bucket",
+        _named(BUCKET_NAME, "3 to 63 lower-case letters, digits, hyphens and dots"),
+    ),
+    "objectStoreRegion": (
+        "object_store_region",
+        _named(REGION, "lower-case letters, digits and hyphens, such as eu-central-1"),
+    ),
+    "objectStoreNetwork": ("object_store_network", _network),
 }
 OTHER_SEEDS = ("nextSeed", "formerSeed")  # set while credentials are replaced
 _SECRET_KEYS = ("seed", *OTHER_SEEDS)
 
 
-def parse(stack: str, config: Mapping[str, str]) -> Settings:
-    """The settings in `config` (the engine's view: `dataflow:key` -> text).
+def parse(
+    stack: str, config: Mapping[str, str], *, encrypted: Callable[[str], bool] = lambda _key: True
+) -> Settings:
+    """The settings in `config` (the engine's view: `dataflow:key` -> text). encrypted: whether
+    the value of a key is, in the file of the stack.
 
     Raises SettingsError that names every unknown, missing or wrong value at once.
     """
@@ -145,14 +194,45 @@ def parse(stack: str, config: Mapping[str, str]) -> Settings:
     }
     urls = {key.removesuffix(URL): value for key, value in config.items() if key.endswith(URL)}
     settings = Settings(stack=stack, images=images, urls=urls, **values)
-    if settings.runtime == "kubernetes" and (
-        missing := [key for key in CLUSTER_KEYS if not getattr(settings, _PARSERS[key][0])]
-    ):
+    given = {key for key in own if own[key]}
+    if settings.runtime == "kubernetes" and (missing := _missing(CLUSTER_KEYS, given)):
         raise SettingsError(
             f"{NAMESPACE}:runtime: 'kubernetes': needs {', '.join(missing)}: "
             f"see Pulumi.yaml for what they say (Pulumi.{stack}.yaml)"
         )
+    if settings.airbyte == "product" and settings.runtime != "kubernetes":
+        raise SettingsError(
+            f"{NAMESPACE}:airbyte: 'product': the product runs on Kubernetes alone: expected "
+            f"embedded with runtime {settings.runtime!r} (Pulumi.{stack}.yaml, docs/adr/0010)"
+        )
+    if given & set(STORE_KEYS):
+        account = {key for key in STORE_ACCOUNT if config.get(key)}
+        _check_store(stack, settings.runtime, given | account)
+        if not encrypted(STORE_ACCOUNT[1]):
+            raise SettingsError(
+                f"{STORE_ACCOUNT[1]}: is in clear text in Pulumi.{stack}.yaml: "
+                f"pulumi config set --secret {STORE_ACCOUNT[1]} VALUE"
+            )
     return settings
+
+
+def _missing(keys: tuple[str, ...], given: Set[str]) -> list[str]:
+    return [key for key in keys if key not in given]
+
+
+def _check_store(stack: str, runtime: str, given: Set[str]) -> None:
+    key = next(key for key in STORE_KEYS if key in given)
+    place = f"{NAMESPACE}:{key}:"
+    if missing := _missing((*STORE_KEYS, *STORE_ACCOUNT), given):
+        raise SettingsError(
+            f"{place} an object store of your own needs {', '.join(missing)} too: "
+            f"see Pulumi.yaml for what they say (Pulumi.{stack}.yaml)"
+        )
+    if runtime != "kubernetes":
+        raise SettingsError(
+            f"{place} expected runtime kubernetes: on {runtime!r} the stack brings MinIO "
+            f"(Pulumi.{stack}.yaml)"
+        )
 
 
 def _plain(text: str) -> Any:

@@ -6,7 +6,14 @@ from typing import Any
 import pulumi
 
 from components.context import Context
-from components.ingestion.airbyte import Airbyte, AirbyteArgs
+from components.ingestion.airbyte import (
+    EMBEDDED_OWNERS,
+    PRODUCT,
+    PRODUCT_ACCESS,
+    PRODUCT_OWNERS,
+    Airbyte,
+    AirbyteArgs,
+)
 from components.ingestion.connections import STORE_USER as AIRBYTE_STORE_USER
 from components.ingestion.connections import Connections, ConnectionsArgs
 from components.ingestion.shop import Shop, ShopArgs
@@ -24,16 +31,16 @@ from components.runtime.service import Archive, Runtime
 from components.security.credentials import Credentials
 from components.security.tls import CertificateAuthority, CertificateAuthorityArgs
 from components.sizing import PROFILES
-from components.storage.object_store import Access, ObjectStore, ObjectStoreArgs
-from components.storage.postgres import Postgres, PostgresArgs
+from components.storage.object_store import Access, ExternalStore, ObjectStore, ObjectStoreArgs
+from components.storage.postgres import Owner, Postgres, PostgresArgs
 from components.storage.search import Search, SearchArgs
-from flow.derive import BUCKET, retention
+from flow.derive import retention
 from flow.model import DataFlow, Layer
 from settings import Settings
 
 BACKUPS = "backups"  # prefix of the bucket
 BACKUP_STORE_USER = "backup"
-DATABASES = ("airbyte", "pipeline", "shop", "superset")
+OWNERS = tuple(Owner(role=role) for role in ("pipeline", "shop", "superset"))
 
 # Specification, "Good Security Practices": each service writes its own layers only.
 ACCESS = (
@@ -65,6 +72,7 @@ class Platform(pulumi.ComponentResource):
         runtime: Runtime,
         seed: pulumi.Output[str],
         other_seeds: Sequence[pulumi.Output[str]] = (),
+        external_store: ExternalStore | None = None,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__("dataflow:index:Platform", name, None, opts)
@@ -87,12 +95,14 @@ class Platform(pulumi.ComponentResource):
             sizes=PROFILES[settings.profile],
         )
 
+        with_product = settings.airbyte == PRODUCT
         store = ObjectStore(
             "object-store",
             ObjectStoreArgs(
                 context=context,
-                access=ACCESS,
+                access=(*ACCESS, *([PRODUCT_ACCESS] if with_product else [])),
                 retention=retention(flow),
+                external=external_store,
             ),
             inside,
         )
@@ -100,14 +110,8 @@ class Platform(pulumi.ComponentResource):
             "postgres",
             PostgresArgs(
                 context=context,
-                databases=DATABASES,
-                archive=Archive(
-                    store=store.endpoint,
-                    bucket=BUCKET,
-                    prefix=BACKUPS,
-                    user=BACKUP_STORE_USER,
-                    key=context.credentials.secret(f"minio-{BACKUP_STORE_USER}"),
-                ),
+                owners=(*(PRODUCT_OWNERS if with_product else EMBEDDED_OWNERS), *OWNERS),
+                archive=Archive(bucket=store.bucket(BACKUP_STORE_USER), prefix=BACKUPS),
             ),
             inside,
         )
@@ -130,25 +134,24 @@ class Platform(pulumi.ComponentResource):
         airbyte = Airbyte(
             "airbyte",
             AirbyteArgs(
+                engine=settings.airbyte,
                 context=context,
                 postgres=postgres,
                 search=search,
+                object_store=store,
             ),
             inside,
         )
+        lake = store.bucket(AIRBYTE_STORE_USER)
         connections = Connections(
             "connections",
             ConnectionsArgs(
                 context=context,
                 flow=flow,
-                object_store=store.endpoint,
+                bucket=lake.public if with_product else lake,
                 systems={"postgres": shop.system},
                 allow_reset=settings.allow_reset,
-                depends_on=[
-                    airbyte.service.resource,
-                    store.bucket,
-                    store.users[AIRBYTE_STORE_USER],
-                ],
+                depends_on=[airbyte.service.resource, *store.ready(AIRBYTE_STORE_USER)],
             ),
             inside,
         )

@@ -10,6 +10,7 @@ from tls.authority import SECRET_NAME, Authority, authority
 
 PORT_OFFSET_KEY = "dataflow:portOffset"
 DOMAIN_KEY = "dataflow:domain"
+OBJECT_STORE_KEY = "dataflow:objectStoreEndpoint"
 
 
 class ConfigError(ValueError):
@@ -49,7 +50,7 @@ class Stack:
     def trust(self, service: str) -> ssl.SSLContext | bool:
         """How calls to a service are verified: by the stack's own authority, or for one that is
         reached elsewhere as this machine verifies the rest of the world."""
-        if self.config.get(f"{service}:url") or self.config.get(DOMAIN_KEY):
+        if self._elsewhere(service) or self.config.get(DOMAIN_KEY):
             return True
         return ssl.create_default_context(cadata=self.authority.trusted)
 
@@ -66,11 +67,16 @@ class Stack:
         """Root address of a service: `<service>:url` of the configuration for one that is reached
         elsewhere, `https://<service>.<domain>` for a stack that is published below a domain, else
         the address on this machine by endpoints.PORTS."""
-        if foreign := self.config.get(f"{service}:url"):
-            return str(foreign).rstrip("/")
+        if foreign := self._elsewhere(service):
+            return foreign.rstrip("/")
         if domain := self.config.get(DOMAIN_KEY):
             return f"https://{service}.{domain}"
         return endpoints.url(service, self.port_offset)
+
+    def _elsewhere(self, service: str) -> str:
+        """Where a service is that is no part of the stack, or is reached in another way."""
+        own_store = self.config.get(OBJECT_STORE_KEY) if service == "minio" else None
+        return str(self.config.get(f"{service}:url") or own_store or "")
 
     def login(self, service: str, user: str, credential: str) -> tuple[str, str]:
         """User and secret of a service: `<service>:user` and `<service>:password` of the

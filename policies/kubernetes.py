@@ -511,6 +511,13 @@ _EDGES = {
 # Who calls whom: specification, "Architecture"; the pipeline runs its data flow and watches it.
 EDGES: Mapping[str, tuple[str, ...]] = {
     "airbyte": ("elasticsearch", "minio", "postgres"),
+    "airbyte-bootloader": ("postgres",),
+    "airbyte-connector": ("postgres",),
+    "airbyte-cron": ("postgres",),
+    "airbyte-temporal": ("postgres",),
+    "airbyte-temporal-schema": ("postgres",),
+    "airbyte-worker": ("minio", "postgres"),
+    "airbyte-workload-api": ("minio", "postgres"),
     "dbt-build": ("airbyte", "dremio", "postgres", "superset"),
     "dremio": ("elasticsearch", "minio", "postgres", "zookeeper"),
     "dremio-executor": ("elasticsearch", "minio", "postgres", "zookeeper"),

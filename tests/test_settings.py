@@ -19,6 +19,11 @@ VALID = {
     "dataflow:issuer": "",
     "dataflow:apiServer": "",
     "dataflow:storageClass": "",
+    "dataflow:airbyte": "embedded",
+    "dataflow:objectStoreEndpoint": "",
+    "dataflow:objectStoreBucket": "",
+    "dataflow:objectStoreRegion": "",
+    "dataflow:objectStoreNetwork": "",
     "dremio:url": "https://dremio.test",
     "images:minio": "registry.test/minio:1",
     "dataflow:seed": "not read here",
@@ -46,6 +51,27 @@ def test_values_get_their_types():
         ({"dataflow:runtime": "vm"}, "runtime: 'vm': expected one of process, docker, kubernetes"),
         ({"dataflow:apiServer": "here"}, "apiServer: 'here': 'here' does not appear to be"),
         ({"dataflow:runtime": "kubernetes"}, "needs domain, gatewayClass, issuer, apiServer"),
+        ({"dataflow:airbyte": "real"}, "airbyte: 'real': expected one of embedded, product"),
+        (
+            {"dataflow:airbyte": "product"},
+            "airbyte: 'product': the product runs on Kubernetes alone: expected embedded with "
+            "runtime 'process'",
+        ),
+        (
+            {"dataflow:objectStoreEndpoint": "http://s3.test"},
+            "objectStoreEndpoint: 'http://s3.test': expected https://host",
+        ),
+        (
+            {"dataflow:objectStoreEndpoint": "https://s3.test/datalake"},
+            "objectStoreEndpoint: 'https://s3.test/datalake': expected https://host",
+        ),
+        (
+            {"dataflow:objectStoreEndpoint": "https://s3.test:port"},
+            "objectStoreEndpoint: 'https://s3.test:port': expected https://host",
+        ),
+        ({"dataflow:objectStoreBucket": "A_b"}, "objectStoreBucket: 'A_b': expected 3 to 63"),
+        ({"dataflow:objectStoreRegion": "EU 1"}, "objectStoreRegion: 'EU 1': expected lower-case"),
+        ({"dataflow:objectStoreNetwork": "s3"}, "objectStoreNetwork: 's3': 's3' does not appear"),
         ({"dataflow:shopOrders": "99"}, "shopOrders: '99': expected a whole number from 100"),
     ],
 )
@@ -54,6 +80,48 @@ def test_a_wrong_value_is_named_with_the_valid_ones(changes, message):
         parse("local", {**VALID, **changes})
     assert message in str(error.value)
     assert "Pulumi.local.yaml" in str(error.value)
+
+
+ON_A_CLUSTER = {
+    "dataflow:runtime": "kubernetes",
+    "dataflow:domain": "dataflow.test",
+    "dataflow:gatewayClass": "envoy",
+    "dataflow:issuer": "letsencrypt",
+    "dataflow:apiServer": "10.96.0.1/32",
+}
+STORE = {
+    "dataflow:objectStoreEndpoint": "https://s3.eu-central-1.amazonaws.com/",
+    "dataflow:objectStoreBucket": "example-datalake",
+    "dataflow:objectStoreRegion": "eu-central-1",
+    "dataflow:objectStoreNetwork": "52.219.0.0/16",
+    "minio:user": "an access key",
+    "minio:password": "a secret key",
+}
+
+
+def test_an_object_store_of_ones_own():
+    settings = parse("prod", {**VALID, **ON_A_CLUSTER, **STORE})
+    assert settings.object_store_endpoint == "https://s3.eu-central-1.amazonaws.com"
+    assert settings.object_store_bucket == "example-datalake"
+
+
+@pytest.mark.parametrize("missing", STORE)
+def test_a_part_of_an_object_store_is_refused(missing):
+    some = {key: value for key, value in STORE.items() if key != missing}
+    with pytest.raises(SettingsError) as error:
+        parse("prod", {**VALID, **ON_A_CLUSTER, **some})
+    assert f"needs {missing.removeprefix('dataflow:')} too" in str(error.value)
+
+
+def test_an_object_store_of_ones_own_is_for_clusters():
+    with pytest.raises(SettingsError, match="expected runtime kubernetes: on 'process' the stack"):
+        parse("local", {**VALID, **STORE})
+
+
+def test_a_secret_key_in_clear_text_is_refused_and_not_shown():
+    with pytest.raises(SettingsError, match="minio:password: is in clear text") as error:
+        parse("prod", {**VALID, **ON_A_CLUSTER, **STORE}, encrypted=lambda _key: False)
+    assert "a secret key" not in str(error.value)
 
 
 def test_all_faults_come_at_once():

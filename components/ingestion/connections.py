@@ -12,14 +12,13 @@ import pulumi
 
 from components.context import Context
 from components.options import child_of
-from components.runtime.service import Endpoint
+from components.runtime.service import Bucket
 from dynamic_providers.airbyte.resources import Connection, Destination, Sync
 from dynamic_providers.airbyte.resources import Source as AirbyteSource
 from flow.derive import BUCKET, connection_stream, landing_prefix
 from flow.model import DataFlow, FileFormat, Source
 
 STORE_USER = "airbyte"
-REGION = "us-east-1"  # MinIO's name for itself
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +39,7 @@ class ConnectionsArgs:
 
     context: Context
     flow: DataFlow
-    object_store: Endpoint
+    bucket: Bucket
     systems: Mapping[str, SourceSystem]
     allow_reset: bool
     depends_on: Sequence[pulumi.Resource]
@@ -109,12 +108,12 @@ class Connections(pulumi.ComponentResource):
 def _s3_destination(source: Source, args: ConnectionsArgs) -> dict[str, pulumi.Input[Any]]:
     return {
         "destinationType": "s3",
-        "s3_bucket_name": BUCKET,
+        "s3_bucket_name": args.bucket.name,
         "s3_bucket_path": landing_prefix(source),
-        "s3_bucket_region": REGION,
-        "s3_endpoint": args.object_store.url,
-        "access_key_id": STORE_USER,
-        "secret_access_key": args.context.credentials.secret(f"minio-{STORE_USER}"),
+        "s3_bucket_region": args.bucket.region,
+        "s3_endpoint": args.bucket.endpoint.url,
+        "access_key_id": args.bucket.access_key,
+        "secret_access_key": args.bucket.secret_key,
         "s3_path_format": f"${{STREAM_NAME}}/{source.partition}/",
         **_files(source.file_format),
     }

@@ -52,27 +52,28 @@ def _service(args: MetricsArgs) -> Service:
     store = args.object_store.endpoint
     own = runtime.endpoint("prometheus", "http")
     scrapes = [
-        Scrape(
+        Scrape(job=job, targets=(f"{target.host}:{target.port}",), ca_file=target.ca_file)
+        for job, target in sorted({**args.targets, "prometheus": own}.items())
+    ]
+    token = args.object_store.metrics_token
+    if token is not None:
+        minio = Scrape(
             job="minio",
             targets=(f"{store.host}:{store.port}",),
             path=minio_config.METRICS_PATH,
             ca_file=store.ca_file,
             bearer_token_file=directory / "config" / "minio-token",
-        ),
-        *(
-            Scrape(job=job, targets=(f"{target.host}:{target.port}",), ca_file=target.ca_file)
-            for job, target in sorted({**args.targets, "prometheus": own}.items())
-        ),
-        *(
-            Scrape(
-                job=service,
-                targets=(f"{args.exporter.host}:{args.exporter.port}",),
-                path=f"/metrics/{service}",
-                ca_file=args.exporter.ca_file,
-                interval_s=EXPORTER_INTERVAL_S,
-            )
-            for service in sorted(args.exported)
-        ),
+        )
+        scrapes = [minio, *scrapes]
+    scrapes += [
+        Scrape(
+            job=service,
+            targets=(f"{args.exporter.host}:{args.exporter.port}",),
+            path=f"/metrics/{service}",
+            ca_file=args.exporter.ca_file,
+            interval_s=EXPORTER_INTERVAL_S,
+        )
+        for service in sorted(args.exported)
     ]
     return Service(
         name="prometheus",
@@ -91,10 +92,14 @@ def _service(args: MetricsArgs) -> Service:
             rules=alerts.files([scrape.job for scrape in scrapes], args.profile),
             tls=runtime.certificate_files("prometheus", CERTIFICATE),
         ),
-        secret_files={"minio-token": args.object_store.metrics_token},
+        secret_files={} if token is None else {"minio-token": token},
         ports=ports,
         size=args.context.sizes["prometheus"],
         certificate=CERTIFICATE,
         readiness=Readiness(kind="http", port=ports["http"], path="/-/ready"),
-        connects_to=("minio", "prometheus", *sorted(args.targets)),
+        connects_to=(
+            *(["minio"] if token is not None else []),
+            "prometheus",
+            *sorted(args.targets),
+        ),
     )

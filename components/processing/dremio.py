@@ -14,11 +14,11 @@ from components.context import Context
 from components.options import child_of
 from components.runtime.products.dremio import Dremio as DremioProduct
 from components.runtime.service import Certificate, Endpoint, Readiness, RunningService, Service
-from components.storage.object_store import ObjectStore
+from components.storage.object_store import REGION, ObjectStore
 from components.storage.search import AUDIT
 from dynamic_providers.dremio.resources import FirstUser, Source, Space
 from dynamic_providers.dremio.source import minio_config
-from flow.derive import BUCKET, LAKE
+from flow.derive import LAKE
 from flow.model import DataFlow, Layer
 
 ADMIN = "admin"
@@ -64,11 +64,7 @@ class Dremio(pulumi.ComponentResource):
             policy=_refresh_policy(args.flow),
             opts=child_of(
                 self,
-                depends_on=[
-                    first_user,
-                    args.object_store.bucket,
-                    args.object_store.users[STORE_USER],
-                ],
+                depends_on=[first_user, *args.object_store.ready(STORE_USER)],
             ),
         )
         self.spaces = {
@@ -107,10 +103,7 @@ def _service(args: DremioArgs) -> Service:
         readiness=Readiness(kind="tcp", port=ports["flight"]),
         connects_to=("minio",),
         product=DremioProduct(
-            store=args.object_store.endpoint,
-            bucket=BUCKET,
-            user=STORE_USER,
-            key=args.context.credentials.secret(f"minio-{STORE_USER}"),
+            bucket=args.object_store.bucket(STORE_USER),
             keystore_password=args.context.credentials.secret("dremio-keystore"),
             executor=args.context.sizes["dremio-executor"],
         ),
@@ -118,16 +111,22 @@ def _service(args: DremioArgs) -> Service:
 
 
 def _lake_config(args: DremioArgs) -> dict[str, object]:
-    endpoint = args.object_store.endpoint
-    secret = args.context.credentials.secret(f"minio-{STORE_USER}")
-    address = f"{endpoint.host}:{endpoint.port}"
-    tls = endpoint.ca_file is not None
-    settings = minio_config(address, STORE_USER, secret, [BUCKET], tls=tls)
+    bucket = args.object_store.bucket(STORE_USER)
+    settings = minio_config(
+        f"{bucket.endpoint.host}:{bucket.endpoint.port}",
+        bucket.access_key,
+        bucket.secret_key,
+        [bucket.name],
+        tls=bucket.endpoint.scheme == "https",
+    )
+    # MinIO's own is the client's default.
+    region = {"name": "fs.s3a.endpoint.region", "value": bucket.region}
+    regions = [] if bucket.region == REGION else [region]
     return {
         **settings,
-        "rootPath": f"/{BUCKET}",  # so that paths begin with the layer
+        "rootPath": f"/{bucket.name}",  # so that paths begin with the layer
         "defaultCtasFormat": "PARQUET",
-        "propertyList": [*settings["propertyList"], GOLD_CODEC],
+        "propertyList": [*settings["propertyList"], *regions, GOLD_CODEC],
     }
 
 

@@ -88,7 +88,8 @@ class Pipeline(pulumi.ComponentResource):
 def _service(args: PipelineArgs) -> Service:
     ports = args.context.runtime.ports(SERVICE)
     tls = args.context.runtime.certificate_files(SERVICE, CERTIFICATE)
-    asked = {service for service in SERVICES if tls and service != SERVICE}
+    watched = _watched(args.context.runtime) if tls else {}
+    asked = {service for service, _label in watched} - {SERVICE}
     return Service(
         name=SERVICE,
         command=_command(args, SERVICE, "serve"),
@@ -162,17 +163,21 @@ def _search(args: PipelineArgs) -> dict[str, Any]:
 
 
 def _certificates(runtime: Runtime, tls: CertificateFiles | None) -> dict[str, Any]:
-    """The service's own certificate, and the ports whose certificates it watches: all that the
-    stack's authority certifies."""
+    """The service's own certificate, and the ports whose certificates it watches."""
     if tls is None:
         return {}
+    ports = {f"{service}-{label}": url for (service, label), url in _watched(runtime).items()}
+    return {"tls": tls.config(), "certificates": ports}
+
+
+def _watched(runtime: Runtime) -> dict[tuple[str, str], str]:
+    """(service, port) -> address, of all that the stack's authority certifies."""
     endpoints = {
-        f"{service}-{label}": runtime.endpoint(service, label)
+        (service, label): runtime.endpoint(service, label)
         for service in SERVICES
         for label in runtime.ports(service)
     }
-    ports = {name: endpoint.url for name, endpoint in endpoints.items() if endpoint.ca_file}
-    return {"tls": tls.config(), "certificates": ports}
+    return {name: endpoint.url for name, endpoint in endpoints.items() if endpoint.ca_file}
 
 
 def _config(args: PipelineArgs, directory: Path) -> dict[str, Any]:

@@ -1,8 +1,9 @@
 """How services are run: a description of each (service.py) and one renderer per environment."""
 
 from components.runtime.docker import DockerRuntime
-from components.runtime.kubernetes import ClusterSettings, KubernetesRuntime
+from components.runtime.kubernetes import ClusterSettings, KubernetesRuntime, Outside
 from components.runtime.process import ProcessRuntime
+from components.runtime.products import airbyte
 from components.runtime.service import Runtime
 from components.sizing import PROFILES
 from dynamic_providers.local.certificate_authority import ca_file
@@ -15,6 +16,7 @@ from tools.preflight import service_user
 # Programs that run on one kind of runtime with containers only.
 ON_CLUSTERS = frozenset({"cloudnative-pg", "zookeeper"})
 ON_ENGINES = frozenset({"postgresql"})
+WITH_AIRBYTE = frozenset(airbyte.PROGRAMS)  # the product
 
 
 def runtime_for(settings: Settings) -> Runtime:
@@ -33,7 +35,7 @@ def runtime_for(settings: Settings) -> Runtime:
         return DockerRuntime(
             "runtime",
             stack=settings.stack,
-            images=_images(settings, without=ON_CLUSTERS),
+            images=_images(settings, without=ON_CLUSTERS | WITH_AIRBYTE),
             port_offset=settings.port_offset,
             keep_data=settings.keep_data,
             ca_file=ca_file(str(stack_dir)),
@@ -49,11 +51,29 @@ def runtime_for(settings: Settings) -> Runtime:
             storage_class=settings.storage_class,
             urls=settings.urls,
             ca_file=ca_file(str(stack_dir)),
+            outside=_outside(settings),
         ),
-        images=_images(settings, without=ON_ENGINES),
+        images=_images(settings, without=_unused(settings)),
         sizes=PROFILES[settings.profile],
         keep_data=settings.keep_data,
     )
+
+
+def _outside(settings: Settings) -> dict[str, Outside]:
+    if not settings.object_store_endpoint:
+        return {}
+    store = Outside(url=settings.object_store_endpoint, network=settings.object_store_network)
+    return {"minio": store}
+
+
+def _unused(settings: Settings) -> frozenset[str]:
+    """Programs that a cluster does not run with these settings."""
+    unused = set(ON_ENGINES)
+    if settings.airbyte != "product":
+        unused |= WITH_AIRBYTE
+    if settings.object_store_endpoint:
+        unused.add("minio")
+    return frozenset(unused)
 
 
 def _images(settings: Settings, *, without: frozenset[str]) -> Images:

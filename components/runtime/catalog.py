@@ -16,6 +16,8 @@ PRESENTATION = "presentation"
 OBSERVABILITY = "observability"
 # Between coordinator and executors of Dremio: plans and rows, and control.
 FABRIC_PORT, CONDUIT_PORT = DREMIO_PEERS = (45678, 45679)
+# Of Airbyte's server: for the product's own parts, its connectors among them.
+AIRBYTE_INNER_PORT = 8002
 LAYERS = (STORAGE, INGESTION, PROCESSING, PRESENTATION, OBSERVABILITY)
 
 
@@ -58,7 +60,18 @@ PLACES: Mapping[str, Place] = {
         peers=(PORTS["elasticsearch-transport"],),
     ),
     "shop-seed": Place(layer=INGESTION),
-    "airbyte": Place(layer=INGESTION, ports={"api": PORTS["airbyte"]}),
+    "airbyte": Place(
+        layer=INGESTION, ports={"api": PORTS["airbyte"]}, peers=(AIRBYTE_INNER_PORT,)
+    ),
+    "airbyte-bootloader": Place(layer=INGESTION, within=True),
+    "airbyte-connector": Place(layer=INGESTION, within=True),
+    "airbyte-cron": Place(layer=INGESTION, within=True),
+    "airbyte-temporal": Place(layer=INGESTION, ports={"frontend": 7233}, within=True),
+    "airbyte-temporal-namespace": Place(layer=INGESTION, within=True),
+    "airbyte-temporal-schema": Place(layer=INGESTION, within=True),
+    "airbyte-worker": Place(layer=INGESTION, within=True),
+    "airbyte-workload-api": Place(layer=INGESTION, ports={"http": 8007}, within=True),
+    "airbyte-workload-launcher": Place(layer=INGESTION, within=True),
     "dremio": Place(
         layer=PROCESSING,
         ports={"rest": PORTS["dremio"], "flight": PORTS["dremio-flight"]},

@@ -9,7 +9,16 @@ import pulumi
 
 from components.options import child_of
 from components.runtime.catalog import place
-from components.runtime.service import PROJECT, Authority, Certificate, Job, Readiness, Service
+from components.runtime.service import (
+    PROJECT,
+    Authority,
+    Certificate,
+    Job,
+    PinnedImage,
+    Pods,
+    Readiness,
+    Service,
+)
 from dynamic_providers.local.account import account
 from dynamic_providers.local.directory import write_atomically
 from services.images import Images
@@ -86,6 +95,13 @@ class Containers:
     def python(self, module: str, *arguments: str) -> tuple[str, ...]:
         launcher = self.project / "components/runtime/launch.py"
         return (str(self.project / ".venv/bin/python"), "-u", str(launcher), module, *arguments)
+
+    def image(self, program: str) -> PinnedImage:
+        known = self.images.of(program)
+        return PinnedImage(reference=self.images.reference(program), version=known.version)
+
+    def pods(self, launched: str) -> Pods:
+        raise ValueError(f"{launched!r}: expected a cluster: only there can services start pods")
 
     def ports(self, service: str) -> Mapping[str, int]:
         return place(service).ports

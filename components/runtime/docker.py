@@ -163,10 +163,13 @@ class DockerRuntime(Containers, pulumi.ComponentResource):
         parent: pulumi.Resource,
         depends_on: Sequence[pulumi.Resource] = (),
     ) -> RunningService:
-        services = service.product.services(self, service) if service.product else [service]
+        parts = service.product.parts(self, service) if service.product else [service]
         needs = list(depends_on)
-        for one in services:
-            needs = [self._service(one, parent, needs)]
+        for one in parts:
+            if isinstance(one, Service):
+                needs = [self._service(one, parent, needs)]
+            else:
+                needs = [self.job(one, parent=parent, depends_on=needs)]
         endpoints = {label: self.endpoint(service.name, label) for label in service.ports}
         return RunningService(resource=needs[0], endpoints=endpoints)
 
@@ -284,7 +287,7 @@ class DockerRuntime(Containers, pulumi.ComponentResource):
         if program.name in self._started:
             raise ValueError(f"service or job {program.name!r}: the name is used twice")
         self._started.add(program.name)
-        image = self.images.of(_image_of(program))
+        image = self.images.of(program.program)
         folder = ROOT / program.name
         memory = program.size.memory_mib
         files = self._files(program, component, image.user)
@@ -473,10 +476,6 @@ def _upload(
         content=content,
         content_base64=content_base64,
     )
-
-
-def _image_of(program: Service | described.Job) -> str:
-    return program.program if isinstance(program, Service) else PROJECT
 
 
 def _timeout(service: Service) -> int:

@@ -18,6 +18,8 @@ from components.runtime.service import (
     Authority,
     Certificate,
     Endpoint,
+    PinnedImage,
+    Pods,
     Readiness,
     RunningService,
     Service,
@@ -133,6 +135,12 @@ class ProcessRuntime(pulumi.ComponentResource):
         if program not in places:
             raise ValueError(f"program {program!r}: expected one of {', '.join(places)}")
         return places[program] / program
+
+    def image(self, program: str) -> PinnedImage:
+        raise ValueError(f"{program!r}: expected a container engine: processes have no images")
+
+    def pods(self, launched: str) -> Pods:
+        raise ValueError(f"{launched!r}: expected a cluster: only there can services start pods")
 
     def python(self, module: str, *arguments: str) -> tuple[str, ...]:
         # -u: the last lines before a crash must be in the log.

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -20,6 +20,7 @@ HTTP = "http"
 # Others keep their name.
 TLS_SCHEMES: Mapping[str, str] = {"http": "https", "grpc": "grpc+tls", "tcp": "tls"}
 
+GATEWAY = "gateway"  # in connects_to: services by way of what publishes them
 PROJECT = "dataflow"  # the program whose modules are this project's
 
 Texts = Mapping[str, pulumi.Input[str]]
@@ -57,14 +58,35 @@ class Readiness:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Archive:
-    """A place in the object store for backups: `prefix` of `bucket`, written by `user`."""
+class Bucket:
+    """A bucket, and the account with which a program uses it."""
 
-    store: "Endpoint"
-    bucket: str
+    endpoint: "Endpoint"
+    name: str
+    region: str
+    access_key: pulumi.Input[str]
+    secret_key: pulumi.Output[str]
+
+    @property
+    def public(self) -> "Bucket":
+        """The same for programs that know the public authorities alone."""
+        there = self.endpoint.public
+        if there is None:
+            return self
+        endpoint = Endpoint(host=there.host, port=there.port, scheme=there.scheme, published=there)
+        return replace(self, endpoint=endpoint)
+
+    @property
+    def of_aws(self) -> bool:
+        return self.endpoint.host.endswith(".amazonaws.com")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Archive:
+    """A place in the object store for backups: `prefix` of a bucket."""
+
+    bucket: Bucket
     prefix: str
-    user: str
-    key: pulumi.Output[str]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,6 +139,24 @@ class Audit:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Launched:
+    """Programs that a service starts by itself, each in a pod of its own, with a name of the
+    catalog. connects_to, reaches_outside: as for Service."""
+
+    name: str
+    connects_to: tuple[str, ...] = ()
+    reaches_outside: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Filled:
+    """One entry of a secret that a job fills (Job.fills)."""
+
+    secret: str
+    key: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Service:
     """A program that is kept running.
 
@@ -125,12 +165,14 @@ class Service:
     environment: variables, never secrets.
     files, secret_files: path below `Runtime.directory(name)/config` -> content. A change
         restarts the service. Secret files are readable by it alone.
+    filled_files: path below config -> what a job left there before.
     init: commands before the first start.
     ports: name -> port that it listens on; SCHEMES tells what each speaks.
     certificate: None for a service that has no TLS.
     connects_to: names of services that it opens connections to, started before it or not: the
         edges of the data flow, and all that its network lets through.
     reaches_outside: it opens connections to hosts outside the stack too.
+    launches: what it starts by itself, where it can.
     size: cores, memory, disk and replicas, for runtimes that can limit them.
     audit: None where nobody collects what its users do.
     archive: where it writes its log and backups, for runtimes that do that as they run it.
@@ -144,12 +186,14 @@ class Service:
     environment: Texts = field(default_factory=dict)
     files: Texts = field(default_factory=dict)
     secret_files: Texts = field(default_factory=dict)
+    filled_files: Mapping[str, Filled] = field(default_factory=dict)
     init: tuple[Init, ...] = ()
     ports: Mapping[str, int] = field(default_factory=dict)
     certificate: Certificate | None = None
     readiness: Readiness | None = None
     connects_to: tuple[str, ...] = ()
     reaches_outside: bool = False
+    launches: Launched | None = None
     size: Size = SMALLEST
     audit: Audit | None = None
     archive: Archive | None = None
@@ -178,15 +222,18 @@ class Job:
     """A program that runs to its end when it is created, and again when anything here but
     timeout_s changes. It must be safe to repeat.
 
+    fills: name of a secret of the cluster that it fills.
     triggers: texts that stand for what it reads, such as digests.
     The others are as for Service.
     """
 
     name: str
     command: tuple[str, ...]
+    program: str = PROJECT
     environment: Texts = field(default_factory=dict)
     files: Texts = field(default_factory=dict)
     secret_files: Texts = field(default_factory=dict)
+    fills: str = ""
     triggers: Texts = field(default_factory=dict)
     connects_to: tuple[str, ...] = ()
     reaches_outside: bool = False
@@ -234,12 +281,25 @@ class Endpoint(Address):
     truststore_file: the same for Java in containers, PKCS 12 without a password.
     published_ca_file: the same on the machine that runs Pulumi, known once the file is there:
         official plugins read it also for a preview.
+    public: where it is reached by a certificate that others than the stack's authority vouch for,
+        also from inside; None where there is no such way, or no need for it.
     """
 
     published: Address
     ca_file: Path | None = None
     truststore_file: Path | None = None
     published_ca_file: pulumi.Output[str] | None = None
+    public: Address | None = None
+
+    @property
+    def java_options(self) -> tuple[str, ...]:
+        """How Java verifies it: it looks for authorities nowhere else then."""
+        if self.truststore_file is None:
+            return ()
+        return (
+            f"-Djavax.net.ssl.trustStore={self.truststore_file}",
+            "-Djavax.net.ssl.trustStoreType=PKCS12",
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -253,8 +313,26 @@ class RunningService:
 class Product(Protocol):
     """A product that consists of services of its own."""
 
-    def services(self, runtime: "Runtime", stand_in: Service) -> Sequence[Service]:
+    def parts(self, runtime: "Runtime", stand_in: Service) -> Sequence[Service | Job]:
         """In starting order. The one with the stand-in's name is the one that others talk to."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PinnedImage:
+    """reference: what a container engine pulls."""
+
+    reference: str
+    version: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pods:
+    """What a product that starts pods by itself must give each of them. account: without rights
+    in the cluster, and without a token."""
+
+    namespace: str
+    account: str
+    labels: Mapping[str, str]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -319,6 +397,13 @@ class Runtime(Protocol):
 
     def python(self, module: str, *arguments: str) -> tuple[str, ...]:
         """The command that runs a module of this project."""
+
+    def image(self, program: str) -> PinnedImage:
+        """Raises ValueError where programs do not come from images."""
+
+    def pods(self, launched: str) -> Pods:
+        """For what runs as `launched` of the catalog. Raises ValueError where services can start
+        none."""
 
     def service(
         self,

@@ -1,4 +1,5 @@
-"""Object store: a MinIO server, the bucket `datalake`, and one user per service that uses it.
+"""Object store: a MinIO server, the bucket `datalake`, and one user per service that uses it; or
+a bucket of a store that is there already.
 
 Creates the server, the bucket with versioning, life cycle and a policy, and for each `Access` a
 user with a policy that names the prefixes it may read and write.
@@ -14,11 +15,12 @@ import pulumi_minio as minio
 
 from components.context import Context
 from components.options import child_of
-from components.runtime.service import Certificate, Endpoint, Readiness, Service
+from components.runtime.service import Bucket, Certificate, Endpoint, Readiness, Service
 from flow.derive import BUCKET
 from services.minio import config as minio_config
 
 METRICS_USER = "prometheus"
+REGION = "us-east-1"  # MinIO's name for itself
 OLD_VERSIONS_DAYS = 7  # dbt replaces its tables each night: a week of them
 ROOT_USER = "minio-root"
 
@@ -104,29 +106,66 @@ CERTIFICATE = Certificate(
 
 
 @dataclass(frozen=True, kw_only=True)
+class ExternalStore:
+    """A store that is there already: a bucket, and one account that may do everything below it."""
+
+    bucket: str
+    region: str
+    access_key: pulumi.Output[str]
+    secret_key: pulumi.Output[str]
+
+
+@dataclass(frozen=True, kw_only=True)
 class ObjectStoreArgs:
-    """retention: folder -> days after which its objects are deleted."""
+    """retention: folder -> days after which its objects are deleted.
+    external: used instead of a server of our own. Its owner sees to versions and life cycle."""
 
     context: Context
     access: tuple[Access, ...]
     retention: Mapping[str, int]
+    external: ExternalStore | None = None
 
 
 class ObjectStore(pulumi.ComponentResource):
     endpoint: Endpoint
-    provider: minio.Provider
-    bucket: minio.S3Bucket
-    users: dict[str, pulumi.Resource]  # user -> what must exist before it can work
-    metrics_token: pulumi.Output[str]  # what Prometheus shows to read the metrics
+    metrics_token: pulumi.Output[str] | None  # what Prometheus shows to read the metrics
 
     def __init__(
         self, name: str, args: ObjectStoreArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
         super().__init__("dataflow:storage:ObjectStore", name, None, opts)
+        self._args = args
+        self._name = args.external.bucket if args.external else BUCKET
+        self._users: dict[str, pulumi.Resource] = {}
+        self._made: list[pulumi.Resource] = []
+        self.metrics_token = None
+        if args.external:
+            self.endpoint = args.context.runtime.endpoint("minio", "s3")
+        else:
+            self._serve(name, args)
+        self.register_outputs({"url": self.endpoint.url, "bucket": self._name})
+
+    def bucket(self, user: str) -> Bucket:
+        """The bucket, with the account of a user of `access`."""
+        external = self._args.external
+        secret = self._args.context.credentials.secret
+        return Bucket(
+            endpoint=self.endpoint,
+            name=self._name,
+            region=external.region if external else REGION,
+            access_key=external.access_key if external else user,
+            secret_key=external.secret_key if external else secret(f"minio-{user}"),
+        )
+
+    def ready(self, user: str) -> list[pulumi.Resource]:
+        """What must exist before that account can work."""
+        return [*self._made, *([self._users[user]] if user in self._users else [])]
+
+    def _serve(self, name: str, args: ObjectStoreArgs) -> None:
         secret = args.context.credentials.secret
         running = args.context.runtime.service(_service(args.context), parent=self)
         self.endpoint = running.endpoints["s3"]
-        self.provider = minio.Provider(
+        self._provider = minio.Provider(
             f"{name}-provider",
             minio_server=f"{self.endpoint.published.host}:{self.endpoint.published.port}",
             minio_user=ROOT_USER,
@@ -135,21 +174,22 @@ class ObjectStore(pulumi.ComponentResource):
             minio_cacert_file=self.endpoint.published_ca_file,
             opts=child_of(self, depends_on=[running.resource]),
         )
-        self.bucket = minio.S3Bucket(
+        bucket = minio.S3Bucket(
             f"{name}-{BUCKET}",
             bucket=BUCKET,
             acl="private",
             force_destroy=not args.context.keep_data,
-            opts=child_of(self, provider=self.provider, keep=args.context.keep_data),
+            opts=child_of(self, provider=self._provider, keep=args.context.keep_data),
         )
-        self._history(name, args.retention)
+        self._made.append(bucket)
+        self._history(name, bucket, args.retention)
         minio.S3BucketPolicy(
             f"{name}-{BUCKET}-policy",
-            bucket=self.bucket.bucket,
+            bucket=bucket.bucket,
             policy=private_bucket_policy(),
-            opts=child_of(self, provider=self.provider),
+            opts=child_of(self, provider=self._provider),
         )
-        self.users = {
+        self._users = {
             access.user: self._user(name, access.user, access.policy(), args.context)
             for access in args.access
         }
@@ -159,9 +199,8 @@ class ObjectStore(pulumi.ComponentResource):
                 lambda key: minio_config.metrics_token(access_key=METRICS_USER, secret_key=key)
             )
         )
-        self.register_outputs({"url": self.endpoint.url, "bucket": self.bucket.bucket})
 
-    def _history(self, name: str, retention: Mapping[str, int]) -> None:
+    def _history(self, name: str, bucket: minio.S3Bucket, retention: Mapping[str, int]) -> None:
         """Overwritten and deleted objects can be had back for some days, and then go away."""
         expiring: list[minio.IlmPolicyRuleArgsDict] = [
             {
@@ -173,23 +212,23 @@ class ObjectStore(pulumi.ComponentResource):
         ]
         versioning = minio.S3BucketVersioning(
             f"{name}-{BUCKET}-versioning",
-            bucket=self.bucket.bucket,
+            bucket=bucket.bucket,
             versioning_configuration={"status": "Enabled"},
-            opts=child_of(self, provider=self.provider),
+            opts=child_of(self, provider=self._provider),
         )
         minio.IlmPolicy(
             f"{name}-{BUCKET}-lifecycle",
-            bucket=self.bucket.bucket,
+            bucket=bucket.bucket,
             rules=[
                 *expiring,
                 {"id": "old-versions", "noncurrent_version_expiration_days": OLD_VERSIONS_DAYS},
             ],
             # MinIO loses one of two settings that reach a bucket at the same time.
-            opts=child_of(self, provider=self.provider, depends_on=[versioning]),
+            opts=child_of(self, provider=self._provider, depends_on=[versioning]),
         )
 
     def _user(self, name: str, user: str, policy: str, context: Context) -> pulumi.Resource:
-        options = child_of(self, provider=self.provider)
+        options = child_of(self, provider=self._provider)
         account = minio.IamUser(
             f"{name}-user-{user}",
             name=user,

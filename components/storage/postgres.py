@@ -14,18 +14,27 @@ from components.options import child_of
 from components.runtime.service import Archive, Certificate, Endpoint, Readiness, Service
 from services.postgresql import config as postgresql_config
 
-CONNECTIONS_PER_ROLE = 20  # five roles at most: fits the server's default of 100
+CONNECTIONS_PER_ROLE = 20  # five roles of them: fits the server's default of 100
 
 CERTIFICATE = Certificate(reload_signal=postgresql_config.RELOAD_SIGNAL)
 
 
 @dataclass(frozen=True, kw_only=True)
+class Owner:
+    """A role, and the databases that it owns: of its own name where no other is given.
+    connections: how many it may have at once."""
+
+    role: str
+    databases: tuple[str, ...] = ()
+    connections: int = CONNECTIONS_PER_ROLE
+
+
+@dataclass(frozen=True, kw_only=True)
 class PostgresArgs:
-    """databases: names; each gets a role of the same name as its owner.
-    archive: where its log and backups go, on runtimes that make them."""
+    """archive: where its log and backups go, on runtimes that make them."""
 
     context: Context
-    databases: tuple[str, ...]
+    owners: tuple[Owner, ...]
     archive: Archive
 
 
@@ -53,23 +62,26 @@ class Postgres(pulumi.ComponentResource):
             sslrootcert=self.endpoint.published_ca_file,
             opts=child_of(self, depends_on=[running.resource]),
         )
-        self.databases = {database: self._database(database) for database in args.databases}
+        self.databases = {}
+        for owner in args.owners:
+            role = self.role(owner.role, connections=owner.connections)
+            for database in owner.databases or (owner.role,):
+                self.databases[database] = self._database(database, role)
         self.register_outputs({"host": self.endpoint.host, "port": self.endpoint.port})
 
-    def role(self, role: str) -> postgresql.Role:
+    def role(self, role: str, *, connections: int = CONNECTIONS_PER_ROLE) -> postgresql.Role:
         """A login role without rights of its own; its password is the credential of its name."""
         return postgresql.Role(
             f"{self._name}-role-{role}",
             name=role,
             login=True,
             password=self._args.context.credentials.secret(f"postgres-{role}"),
-            connection_limit=CONNECTIONS_PER_ROLE,
+            connection_limit=connections,
             # With keepData the role's database stays, and a role that owns one cannot be dropped.
             opts=child_of(self, provider=self.provider, keep=self._args.context.keep_data),
         )
 
-    def _database(self, database: str) -> postgresql.Database:
-        owner = self.role(database)
+    def _database(self, database: str, owner: postgresql.Role) -> postgresql.Database:
         return postgresql.Database(
             f"{self._name}-database-{database}",
             name=database,

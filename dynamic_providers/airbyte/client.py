@@ -71,10 +71,12 @@ class AirbyteClient:
         client_id: str = CLIENT_ID,
         verify: ssl.SSLContext | bool = True,
     ) -> None:
+        """base_url: of the server, or of its public API, as the product's documents write it."""
+        root = base_url.rstrip("/").removesuffix(PUBLIC)
         self.api = ApiClient(
             "airbyte",
-            base_url,
-            auth=ApplicationAuth(base_url, client_id, client_secret),
+            root,
+            auth=ApplicationAuth(root, client_id, client_secret),
             secrets=(client_secret,),
             verify=verify,
             timeout_s=TIMEOUT_S,

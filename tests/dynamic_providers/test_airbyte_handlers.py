@@ -3,10 +3,12 @@
 import pytest
 
 from dynamic_providers.airbyte import connection, destination, source, sync, tag, workspace
+from dynamic_providers.airbyte.client import AirbyteClient
 from dynamic_providers.api import ApiError
 from dynamic_providers.handler import UNKNOWN, InputError
 from dynamic_providers.waiting import WorkFailedError
 from tests.dynamic_providers.cases import CASES, made, unique
+from tests.fakes.serving import serving
 
 
 def _connected(service, **more) -> tuple[str, dict]:
@@ -32,6 +34,19 @@ def test_a_token_that_ends_or_is_revoked_is_renewed(airbyte, airbyte_fake):
     airbyte_fake.tokens.clear()
     assert list(airbyte.client.every("/sources", {})) == []
     assert airbyte_fake.requests.count(("POST", "/api/public/v1/applications/token")) == 2
+
+
+@pytest.mark.parametrize("path", ["", "/", "/api/public/v1", "/api/public/v1/"])
+def test_the_address_may_be_that_of_the_public_api(airbyte_fake, path):
+    """The product's documents give it with that path; the Config API is beside it."""
+    with serving(airbyte_fake.app) as url:
+        client = AirbyteClient(url + path, airbyte_fake.client_secret)
+        try:
+            assert client.offers_config_api(client.workspace(None))
+        finally:
+            client.close()
+    paths = {called for _method, called in airbyte_fake.requests}
+    assert "/api/public/v1/applications/token" in paths and "/api/v1/connections/list" in paths
 
 
 def test_a_wrong_secret_is_an_error_that_does_not_show_it(airbyte, airbyte_fake):

@@ -51,6 +51,20 @@ def test_a_stack_below_a_domain_is_published_there():
     assert stack.url("dremio") == "http://here:1"
 
 
+def test_an_object_store_of_ones_own_is_where_the_settings_say():
+    stack = Stack(
+        {
+            "dataflow:domain": "dataflow.example.com",
+            "dataflow:objectStoreEndpoint": "https://s3.example.com",
+            "minio:user": "key",
+            "minio:password": "secret",
+        }
+    )
+    assert stack.url("minio") == "https://s3.example.com"
+    assert stack.login("minio", "minio-root", "minio-root") == ("key", "secret")
+    assert stack.url("dremio") == "https://dremio.dataflow.example.com"
+
+
 def test_without_a_password_or_a_seed_the_missing_setting_is_named():
     with pytest.raises(ConfigError, match="dataflow:seed: not set"):
         Stack({"dremio:url": "https://dremio.example.com"}).login("dremio", "admin", "x")

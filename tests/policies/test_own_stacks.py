@@ -13,7 +13,7 @@ from policies.loading import resource
 from policies.model import Level, Stack
 from tests.components.runtime.test_docker_runtime import runtime as docker_runtime
 from tests.components.runtime.test_kubernetes_runtime import runtime as cluster_runtime
-from tests.support.declaring import Recorder, declared
+from tests.support.declaring import Recorder, declared, production, settings
 
 LONGEST_EXCEPTION = timedelta(days=365)
 TODAY = date(2026, 11, 26)  # exceptions end: these tests do not begin to fail by themselves
@@ -38,7 +38,8 @@ CONFIGURED = [stack for stack in STACKS if (CONFIG_FOLDER / f"{stack}.json").exi
 def declared_stack(stack: str, preview: bool) -> Stack:
     runtime, config = STACKS[stack]
     recorder = Recorder()
-    program = declared(runtime, preview=preview, recorder=recorder)
+    chosen = production() if stack == "prod" else settings()
+    program = declared(runtime, preview=preview, chosen=chosen, recorder=recorder)
     outputs = {**recorder.outputs, f"dataflow-{stack}": recorder.outputs["platform"]}
     program[f"dataflow-{stack}"] = ("pulumi:pulumi:Stack", {})
     return Judged.of(config).stack(

@@ -6,6 +6,7 @@ from typing import Any
 import pulumi
 
 from components.runtime.service import Runtime
+from components.storage.object_store import ExternalStore
 from flow.commerce import FLOW
 from flow.model import DataFlow
 from services import images
@@ -69,8 +70,18 @@ def settings(**changes: Any) -> Settings:
         "issuer": "",
         "api_server": "",
         "storage_class": "",
+        "airbyte": "embedded",
+        "object_store_endpoint": "",
+        "object_store_bucket": "",
+        "object_store_region": "",
+        "object_store_network": "",
     }
     return Settings(**{**values, **changes})
+
+
+def production(**changes: Any) -> Settings:
+    """The settings of a stack on a cluster, as far as components ask for them."""
+    return settings(**{"runtime": "kubernetes", "airbyte": "product", **changes})
 
 
 def pinned_images() -> Images:
@@ -91,6 +102,7 @@ def declared(
     preview: bool = False,
     chosen: Settings | None = None,
     other_seeds: Sequence[str] = (),
+    external_store: ExternalStore | None = None,
     recorder: Recorder | None = None,
 ) -> dict[str, tuple[str, dict]]:
     """dict name -> (type, inputs) of all that the program declares on the runtime."""
@@ -110,6 +122,7 @@ def declared(
             runtime=runtime(),
             seed=pulumi.Output.secret(SEED),
             other_seeds=[pulumi.Output.secret(seed) for seed in other_seeds],
+            external_store=external_store,
         )
 
     program()

@@ -6,6 +6,6 @@ operators, which must run already (docs/deploy/prod.md); the rest are workloads 
 Pulumi and users come through one Gateway.
 """
 
-from components.runtime.kubernetes.runtime import ClusterSettings, KubernetesRuntime
+from components.runtime.kubernetes.runtime import ClusterSettings, KubernetesRuntime, Outside
 
-__all__ = ["ClusterSettings", "KubernetesRuntime"]
+__all__ = ["ClusterSettings", "KubernetesRuntime", "Outside"]

@@ -52,6 +52,13 @@ def keeps_own_certificate(service: str, port: str) -> bool:
     return ROUTES.get(service, {}).get(port) == "sql"
 
 
+def public_address(service: str, port: str, domain: str) -> Address | None:
+    """None for a port that nobody meets with the Gateway's certificate."""
+    if keeps_own_certificate(service, port):
+        return None
+    return published_address(service, port, domain)
+
+
 class Gateway(pulumi.ComponentResource):
     def __init__(
         self,
@@ -110,6 +117,13 @@ class Gateway(pulumi.ComponentResource):
             [self._gateway],
         )
         self.register_outputs({"domain": domain})
+
+    def way_in(self) -> dict[str, Any]:
+        """The rule by which a service of the stack reaches others like somebody from outside."""
+        return {
+            "to": [network.all_of(self._namespace)],
+            "ports": network.ports_of([HTTPS_PORT]),
+        }
 
     def _listeners(self) -> list[dict[str, Any]]:
         tls = {"mode": "Terminate", "certificateRefs": [{"name": "gateway-tls"}]}

@@ -72,7 +72,7 @@ def postgresql(service: Service, *, stack: str, image: str, storage_class: str) 
         "inheritedMetadata": {"labels": selector(stack, service.name)},
         "postgresql": {
             "parameters": {
-                "max_connections": "200",
+                "max_connections": "250",  # what the roles of all services may have at once
                 "max_slot_wal_keep_size": WAL_SLOT_KEEP,
                 "password_encryption": "scram-sha-256",
                 "ssl_min_protocol_version": "TLSv1.3",
@@ -137,14 +137,16 @@ def postgresql(service: Service, *, stack: str, image: str, storage_class: str) 
 def archive(service: Service, place: Archive) -> list[CustomObject]:
     """Write-ahead log and daily base backups in the object store."""
     secret = archive_name(service)
+    own = {"name": secret_of(service.name), "key": CA_KEY}
     store = {
         "configuration": {
-            "destinationPath": f"s3://{place.bucket}/{place.prefix}/{service.name}",
-            "endpointURL": place.store.url,
-            "endpointCA": {"name": secret_of(service.name), "key": CA_KEY},
+            "destinationPath": f"s3://{place.bucket.name}/{place.prefix}/{service.name}",
+            "endpointURL": place.bucket.endpoint.url,
+            **({"endpointCA": own} if place.bucket.endpoint.ca_file else {}),
             "s3Credentials": {
                 "accessKeyId": {"name": secret, "key": "user"},
                 "secretAccessKey": {"name": secret, "key": "key"},
+                "region": {"name": secret, "key": "region"},
             },
             "wal": {"compression": "gzip"},
             "data": {"compression": "gzip"},

@@ -12,9 +12,8 @@ import pulumi
 from components.runtime.catalog import place
 from components.runtime.containers import CA_FILE, ROOT, SHELL, Containers, first_steps
 from components.runtime.kubernetes import certificates
-from components.runtime.service import PROJECT, Job, Readiness, Service
+from components.runtime.service import Filled, Job, Readiness, Service
 from components.sizing import Size
-from services.images import Image
 
 Texts = Mapping[str, pulumi.Input[str]]
 POLL_S = 5  # between two probes
@@ -52,10 +51,6 @@ def namespace_labels(stack: str) -> dict[str, str]:
 def key_of(path: str) -> str:
     """A file's key in a ConfigMap or Secret, whose keys have no slashes."""
     return path.replace("/", ".")
-
-
-def image_of(program: Service | Job, containers: Containers) -> Image:
-    return containers.images.of(program.program if isinstance(program, Service) else PROJECT)
 
 
 def pod_security(user: int) -> dict[str, Any]:
@@ -102,9 +97,11 @@ def spec(
     files: Sequence[Mapping[str, Any]],
     keeps_data: bool,
     priority: pulumi.Input[str],
+    token: bool = False,
 ) -> dict[str, Any]:
-    """The pod of a service or job. files: sources of the volume that holds its configuration."""
-    image = image_of(program, containers)
+    """The pod of a service or job. files: sources of the volume that holds its configuration.
+    token: whether it may call the API server, by the rights of its account."""
+    image = containers.images.of(program.program)
     service = program if isinstance(program, Service) else None
     container: dict[str, Any] = {
         "name": program.name,
@@ -127,7 +124,7 @@ def spec(
     if not keeps_data:
         volumes.append({"name": "data", "emptyDir": {"sizeLimit": EPHEMERAL_LIMIT}})
     pod: dict[str, Any] = {
-        "automountServiceAccountToken": False,
+        "automountServiceAccountToken": token,
         "enableServiceLinks": False,
         "priorityClassName": priority,
         "securityContext": pod_security(image.user),
@@ -240,6 +237,14 @@ def _mounts(name: str, *, trusts: bool) -> list[dict[str, Any]]:
 def source(kind: str, name: str, texts: Texts) -> dict[str, Any]:
     """Files of a ConfigMap (`configMap`) or Secret (`secret`) for the configuration volume."""
     return {kind: {"name": name, "items": [{"key": key_of(p), "path": p} for p in sorted(texts)]}}
+
+
+def filled_sources(filled: Mapping[str, Filled]) -> list[dict[str, Any]]:
+    """The same for entries of secrets that jobs fill. Pods wait until they are there."""
+    return [
+        {"secret": {"name": one.secret, "items": [{"key": one.key, "path": path}]}}
+        for path, one in sorted(filled.items())
+    ]
 
 
 def checksum(*all_texts: Texts) -> pulumi.Output[str]:

@@ -1,7 +1,7 @@
 """The runtime of a cluster: namespaces, workloads, and the edges between them."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -18,16 +18,20 @@ from components.runtime.kubernetes.certificates import Signing
 from components.runtime.kubernetes.gateway import (
     Gateway,
     keeps_own_certificate,
+    public_address,
     published_address,
 )
 from components.runtime.kubernetes.operators import CustomObject
 from components.runtime.service import (
+    GATEWAY,
     HTTP,
     SCHEMES,
     TLS_SCHEMES,
     Address,
     Authority,
     Endpoint,
+    Launched,
+    Pods,
     RunningService,
     Service,
 )
@@ -48,7 +52,14 @@ MORE_HOSTS: Mapping[str, tuple[str, ...]] = {
 CLUSTER_DOMAINS = ("svc", "svc.cluster.local")
 # Ports that the stack's authority does not certify: an operator's own does, or the product has no
 # TLS between its parts, which meet nobody else.
-NOT_CERTIFIED = frozenset({("elasticsearch", "transport"), ("zookeeper", "client")})
+NOT_CERTIFIED = frozenset(
+    {
+        ("airbyte-temporal", "frontend"),
+        ("airbyte-workload-api", "http"),
+        ("elasticsearch", "transport"),
+        ("zookeeper", "client"),
+    }
+)
 PRIORITIES: Mapping[str, int] = {"stores": 1_000_000, "engines": 900_000, "jobs": 800_000}
 QUOTA_FACTOR = 3  # updates run old and new pods at once, and limits allow twice the request
 JOB_RETRIES = 2
@@ -56,11 +67,21 @@ READY_TIMEOUT_S = 1800  # pulling an image of a gigabyte, and its first start
 HPA_FACTOR = 3
 HPA_CPU_PERCENT = 70
 API_PORTS = (443, 6443)
+LAUNCHER_RIGHTS = ("create", "delete", "get", "list", "patch", "watch")
+FILLER_RIGHTS = ("get", "update")  # the secret is there, so nobody has to create any
 OPERATOR_PORTS: Mapping[str, tuple[str, tuple[int, ...]]] = {
     # program -> namespace of its operator, the ports of its pods that it calls
     "postgresql": ("cnpg-system", (5432, 8000)),
     "elasticsearch": ("elastic-system", (9200,)),
 }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outside:
+    """network: of its addresses, in CIDR notation: policies know no names."""
+
+    url: str
+    network: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,7 +91,8 @@ class ClusterSettings:
     api_server: network of the API server in CIDR notation, for pods that work with it.
     issuer: ClusterIssuer of the Gateway's certificate.
     urls: service -> where it is reached instead.
-    ca_file: where the machine that runs Pulumi gets the authority's certificate."""
+    ca_file: where the machine that runs Pulumi gets the authority's certificate.
+    outside: services of the catalog that exist already, outside the cluster."""
 
     stack: str
     domain: str
@@ -80,6 +102,7 @@ class ClusterSettings:
     storage_class: str = ""
     urls: Mapping[str, str]
     ca_file: Path
+    outside: Mapping[str, Outside] = field(default_factory=dict)
 
 
 class KubernetesRuntime(Containers, pulumi.ComponentResource):
@@ -142,6 +165,11 @@ class KubernetesRuntime(Containers, pulumi.ComponentResource):
         return tuple(f"{service}-{number}.{domain}" for number in range(replicas))
 
     def endpoint(self, service: str, port: str) -> Endpoint:
+        if there := self._settings.outside.get(service):
+            address = _address(there.url)
+            return Endpoint(
+                host=address.host, port=address.port, scheme=address.scheme, published=address
+            )
         ports = self.ports(service)
         host = f"{HOSTS.get(service, service)}.{self._namespace_of(service)}.svc"
         scheme, certified = SCHEMES.get(port, HTTP), self._is_certified(service, port)
@@ -158,6 +186,7 @@ class KubernetesRuntime(Containers, pulumi.ComponentResource):
             published_ca_file=self.published_ca_file
             if keeps_own_certificate(service, port)
             else None,
+            public=public_address(service, port, self._settings.domain) if certified else None,
         )
 
     def _is_certified(self, service: str, port: str) -> bool:
@@ -176,10 +205,13 @@ class KubernetesRuntime(Containers, pulumi.ComponentResource):
         parent: pulumi.Resource,
         depends_on: Sequence[pulumi.Resource] = (),
     ) -> RunningService:
-        services = service.product.services(self, service) if service.product else [service]
+        parts = service.product.parts(self, service) if service.product else [service]
         needs = list(depends_on)
-        for one in services:
-            needs = [self._service(one, parent, needs)]
+        for one in parts:
+            if isinstance(one, Service):
+                needs = [self._service(one, parent, needs)]
+            else:
+                needs = [self.job(one, parent=parent, depends_on=needs)]
         endpoints = {
             label: self.endpoint(service.name, label) for label in self.ports(service.name)
         }
@@ -194,8 +226,9 @@ class KubernetesRuntime(Containers, pulumi.ComponentResource):
     ) -> pulumi.Resource:
         component = self._part(job, "Job", parent)
         files = self._files(job, component)
-        account = self._account(job, component)
+        account = self._account(job.name, component)
         edges = self._edges(job, component)
+        rights = self._filled_by(job, component) if job.fills else []
         spec = pods.spec(
             job,
             self,
@@ -203,6 +236,7 @@ class KubernetesRuntime(Containers, pulumi.ComponentResource):
             files=self._sources(job),
             keeps_data=False,
             priority=self._priority("jobs"),
+            token=bool(job.fills),
         )
         k8s.batch.v1.Job(
             f"{job.name}-run",
@@ -213,7 +247,7 @@ class KubernetesRuntime(Containers, pulumi.ComponentResource):
                 "template": {"metadata": self._pod_metadata(job, job.triggers), "spec": spec},
             },
             opts=pulumi.ResourceOptions.merge(
-                child_of(component, depends_on=[*depends_on, *files, account, *edges]),
+                child_of(component, depends_on=[*depends_on, *files, account, *edges, *rights]),
                 # A job cannot change: another one of its name takes its place.
                 pulumi.ResourceOptions(delete_before_replace=True),
             ),
@@ -361,9 +395,10 @@ class KubernetesRuntime(Containers, pulumi.ComponentResource):
             service = replace(service, connects_to=(*service.connects_to, service.name))
         needs = [
             *depends_on,
-            self._account(service, component),
+            self._account(service.name, component),
             *self._edges(service, component),
             *self._certificate(service, component),
+            *self._launched_by(service, component),
         ]
         if service.program == "postgresql":
             self._postgresql(service, component, needs)
@@ -398,6 +433,7 @@ class KubernetesRuntime(Containers, pulumi.ComponentResource):
                 files=self._sources(service),
                 keeps_data=keeps_data,
                 priority=self._priority(kind),
+                token=service.launches is not None,
             ),
         }
         common: dict[str, Any] = {
@@ -543,8 +579,9 @@ class KubernetesRuntime(Containers, pulumi.ComponentResource):
         if service.archive:
             name = operators.archive_name(service)
             keys: Mapping[str, pulumi.Input[str]] = {
-                "user": service.archive.user,
-                "key": service.archive.key,
+                "user": service.archive.bucket.access_key,
+                "key": service.archive.bucket.secret_key,
+                "region": service.archive.bucket.region,
             }
             secrets.append(self._secret(component, name, keys, of=service.name))
         cluster = self._custom(
@@ -613,11 +650,6 @@ class KubernetesRuntime(Containers, pulumi.ComponentResource):
 
     def _discovery(self, service: Service, component: pulumi.Resource) -> list[pulumi.Resource]:
         """Prometheus may see where the pods of each layer are, and nothing else."""
-        subject = {
-            "kind": "ServiceAccount",
-            "name": service.name,
-            "namespace": self._namespace_of(service.name),
-        }
         made: list[pulumi.Resource] = []
         for layer in LAYERS:
             metadata = {"name": service.name, "namespace": self._namespace_name(layer)}
@@ -639,16 +671,13 @@ class KubernetesRuntime(Containers, pulumi.ComponentResource):
                 opts=child_of(component, depends_on=[self._namespaces[layer]]),
             )
             made.append(
-                k8s.rbac.v1.RoleBinding(
-                    f"{service.name}-discovery-{layer}-binding",
-                    metadata=metadata,
-                    role_ref={
-                        "apiGroup": "rbac.authorization.k8s.io",
-                        "kind": "Role",
-                        "name": service.name,
-                    },
-                    subjects=[subject],
-                    opts=child_of(component, depends_on=[role]),
+                _binding(
+                    f"{service.name}-discovery-{layer}",
+                    metadata,
+                    service.name,
+                    self._namespace_of(service.name),
+                    component,
+                    [role],
                 )
             )
         return made
@@ -720,16 +749,58 @@ class KubernetesRuntime(Containers, pulumi.ComponentResource):
             },
         }
 
-    def _account(
-        self, program: Service | described.Job, component: pulumi.Resource
-    ) -> pulumi.Resource:
+    def _account(self, name: str, component: pulumi.Resource) -> pulumi.Resource:
         made: pulumi.Resource = k8s.core.v1.ServiceAccount(
-            f"{program.name}-account",
-            metadata=self._metadata(program.name),
+            f"{name}-account",
+            metadata=self._metadata(name),
             automount_service_account_token=False,
             opts=child_of(component),
         )
         return made
+
+    def _launched_by(
+        self, service: Service, component: pulumi.Resource
+    ) -> Sequence[pulumi.Resource]:
+        """What the pods of a service that starts some needs: an account, edges; and its right to
+        start them, in its own namespace."""
+        if service.launches is None:
+            return []
+        return [
+            self._account(service.launches.name, component),
+            *self._edges(service.launches, component),
+            *self._may(service.name, "pods", LAUNCHER_RIGHTS, component),
+        ]
+
+    def _filled_by(self, job: described.Job, component: pulumi.Resource) -> list[pulumi.Resource]:
+        """The secret that a job fills, empty, and the job's right to do so and no more."""
+        secret = self._secret(component, job.fills, {}, of=job.name)
+        return [secret, *self._may(job.name, "secrets", FILLER_RIGHTS, component, job.fills)]
+
+    def _may(
+        self,
+        name: str,
+        kind: str,
+        verbs: Sequence[str],
+        component: pulumi.Resource,
+        only: str = "",
+    ) -> list[pulumi.Resource]:
+        """What the account `name` may do with objects of a kind in its namespace. only: to one."""
+        metadata = self._metadata(name)
+        rule = {"apiGroups": [""], "resources": [kind], "verbs": list(verbs)}
+        role = k8s.rbac.v1.Role(
+            f"{name}-rights",
+            metadata=metadata,
+            rules=[{**rule, "resourceNames": [only]} if only else rule],
+            opts=child_of(component),
+        )
+        return [role, _binding(name, metadata, name, self._namespace_of(name), component, [role])]
+
+    def pods(self, launched: str) -> Pods:
+        return Pods(
+            namespace=self._namespace_of(launched),
+            account=launched,
+            labels=pods.selector(self._settings.stack, launched),
+        )
 
     def _files(
         self, program: Service | described.Job, component: pulumi.Resource
@@ -757,6 +828,8 @@ class KubernetesRuntime(Containers, pulumi.ComponentResource):
             sources.append(pods.source("secret", f"{program.name}-secrets", program.secret_files))
         if self.authority and isinstance(program, Service) and program.certificate:
             sources.append(certificates.source(program.name, program.certificate))
+        if isinstance(program, Service):
+            sources += pods.filled_sources(program.filled_files)
         return sources
 
     def _secret(
@@ -772,17 +845,32 @@ class KubernetesRuntime(Containers, pulumi.ComponentResource):
         metadata = self._metadata(name, of=of)
         metadata["labels"] |= more_labels or {}
         made: pulumi.Resource = k8s.core.v1.Secret(
-            name, metadata=metadata, type=kind, string_data=dict(data), opts=child_of(component)
+            name,
+            metadata=metadata,
+            type=kind,
+            string_data=dict(data) or None,  # one that others fill claims nothing
+            opts=child_of(component),
         )
         return made
 
     def _edges(
-        self, program: Service | described.Job, component: pulumi.Resource
+        self, program: Service | described.Job | Launched, component: pulumi.Resource
     ) -> list[pulumi.Resource]:
         """A policy at both ends of each connection, and the exits that a program needs."""
         out: list[dict[str, Any]] = []
         made: list[pulumi.Resource] = []
         for other in program.connects_to:
+            if other == GATEWAY:
+                out.append(self._gateway.way_in())
+                continue
+            if there := self._settings.outside.get(other):
+                out.append(
+                    {
+                        "to": [{"ipBlock": {"cidr": there.network}}],
+                        "ports": network.ports_of([_address(there.url).port]),
+                    }
+                )
+                continue
             open_ports = self._open_ports(program.name, other)
             pods_there = network.pods_of(self._settings.stack, other, self._namespace_of(other))
             out.append({"to": [pods_there], **open_ports})
@@ -799,7 +887,7 @@ class KubernetesRuntime(Containers, pulumi.ComponentResource):
             )
         if program.reaches_outside:
             out.append(network.outside())
-        if isinstance(program, Service) and program.program in WORKS_WITH_API:
+        if _works_with_api(program):
             api = {"ipBlock": {"cidr": self._settings.api_server}}
             out.append({"to": [api], "ports": network.ports_of(API_PORTS)})
         if out:
@@ -850,6 +938,33 @@ class KubernetesRuntime(Containers, pulumi.ComponentResource):
 # Their pods work with the API server: a failover, finding targets.
 WORKS_WITH_API = frozenset({"postgresql", "prometheus"})
 KEPT = frozenset({operators.CLUSTER, operators.ELASTICSEARCH})
+
+
+def _works_with_api(program: Service | described.Job | Launched) -> bool:
+    if isinstance(program, described.Job):
+        return bool(program.fills)
+    if isinstance(program, Service):
+        return program.program in WORKS_WITH_API or program.launches is not None
+    return False
+
+
+def _binding(
+    name: str,
+    metadata: Mapping[str, Any],
+    account: str,
+    namespace: str,
+    component: pulumi.Resource,
+    needs: Sequence[pulumi.Resource],
+) -> pulumi.Resource:
+    """Gives the role that is called like the account to it. namespace: of the account."""
+    made: pulumi.Resource = k8s.rbac.v1.RoleBinding(
+        f"{name}-binding",
+        metadata=metadata,
+        role_ref={"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": account},
+        subjects=[{"kind": "ServiceAccount", "name": account, "namespace": namespace}],
+        opts=child_of(component, depends_on=needs),
+    )
+    return made
 
 
 def _quota(layer: str, sizes: Mapping[str, Size]) -> dict[str, str]:

@@ -14,8 +14,8 @@ import pulumi
 
 from components.runtime.catalog import CONDUIT_PORT, FABRIC_PORT
 from components.runtime.service import (
+    Bucket,
     Certificate,
-    Endpoint,
     Keystore,
     Readiness,
     Runtime,
@@ -53,18 +53,15 @@ admin.enableServer=false
 
 @dataclass(frozen=True, kw_only=True)
 class Dremio:
-    """store, bucket, user, key: the object store, and who may write below PREFIX of the bucket.
+    """bucket: whose account may write below PREFIX.
     keystore_password: of the file with its certificate.
     executor: how large one is; used where services can have replicas."""
 
-    store: Endpoint
-    bucket: str
-    user: str
-    key: pulumi.Output[str]
+    bucket: Bucket
     keystore_password: pulumi.Output[str]
     executor: Size
 
-    def services(self, runtime: Runtime, stand_in: Service) -> Sequence[Service]:
+    def parts(self, runtime: Runtime, stand_in: Service) -> Sequence[Service]:
         if not runtime.clustered:
             return [self._node(runtime, stand_in, coordinator=True, executor=True)]
         executor = replace(
@@ -90,7 +87,8 @@ class Dremio:
         heap = int(service.size.memory_mib * HEAP_SHARE)
         probed = service.ports["flight"] if coordinator else FABRIC_PORT
         settings = self._settings(runtime, service, coordinator=coordinator, executor=executor)
-        secret_files = {"core-site.xml": self.key.apply(self._core_site)}
+        keys = pulumi.Output.all(self.bucket.access_key, self.bucket.secret_key)
+        secret_files = {"core-site.xml": keys.apply(lambda both: self._core_site(*both))}
         files = {"dremio-env": "", "logback.xml": LOGBACK}
         keystore = Keystore(name=KEYSTORE, password=self.keystore_password)
         certificate = Certificate(keystore=keystore, restarts=True) if coordinator else None
@@ -131,7 +129,7 @@ class Dremio:
         clustered = coordinator != executor
         settings: dict[str, Any] = {
             "paths.local": str(data),
-            "paths.dist": f"dremioS3:///{self.bucket}/{PREFIX}",
+            "paths.dist": f"dremioS3:///{self.bucket.name}/{PREFIX}",
             "services.coordinator.enabled": coordinator,
             "services.coordinator.master.enabled": coordinator,
             "services.coordinator.master.embedded-zookeeper.enabled": not clustered,
@@ -165,29 +163,25 @@ class Dremio:
         }
 
     def _trust(self) -> Mapping[str, str]:
-        """How it verifies the object store: Java looks for authorities nowhere else then."""
-        if self.store.truststore_file is None:
-            return {}
-        options = {
-            "javax.net.ssl.trustStore": str(self.store.truststore_file),
-            "javax.net.ssl.trustStoreType": "PKCS12",
-        }
-        given = " ".join(f"-D{name}={value}" for name, value in options.items())
-        return {"DREMIO_JAVA_SERVER_EXTRA_OPTS": given}
+        """How it verifies the object store."""
+        options = " ".join(self.bucket.endpoint.java_options)
+        return {"DREMIO_JAVA_SERVER_EXTRA_OPTS": options} if options else {}
 
-    def _core_site(self, key: str) -> str:
+    def _core_site(self, access_key: str, secret_key: str) -> str:
         """The settings of the distributed store. A secret file: it holds the user's key."""
+        store = self.bucket.endpoint
         properties = {
             "fs.dremioS3.impl": "com.dremio.plugins.s3.store.S3FileSystem",
-            "fs.s3a.access.key": self.user,
-            "fs.s3a.secret.key": key,
+            "fs.s3a.access.key": access_key,
+            "fs.s3a.secret.key": secret_key,
             "fs.s3a.aws.credentials.provider": (
                 "org.apache.hadoop.fs.s3a.SimpleAWSCredentialsProvider"
             ),
-            "fs.s3a.endpoint": f"{self.store.host}:{self.store.port}",
+            "fs.s3a.endpoint": f"{store.host}:{store.port}",
+            "fs.s3a.endpoint.region": self.bucket.region,
             "fs.s3a.path.style.access": "true",
             "dremio.s3.compat": "true",
-            "fs.s3a.connection.ssl.enabled": str(self.store.scheme == "https").lower(),
+            "fs.s3a.connection.ssl.enabled": str(store.scheme == "https").lower(),
         }
         lines = [
             f"  <property><name>{name}</name><value>{escape(value)}</value></property>"

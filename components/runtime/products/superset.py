@@ -46,7 +46,7 @@ class Superset:
 
     cache_password: pulumi.Output[str]
 
-    def services(self, runtime: Runtime, stand_in: Service) -> Sequence[Service]:
+    def parts(self, runtime: Runtime, stand_in: Service) -> Sequence[Service]:
         web = replace(stand_in, product=None)
         return [
             self._cache(runtime),

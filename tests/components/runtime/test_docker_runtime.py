@@ -19,6 +19,7 @@ CERTIFICATE = "pulumi-python:dynamic/dataflow/local:IssuedCertificate"
 CONTAINER = "docker:index/container:Container"
 IMAGE = "docker:index/remoteImage:RemoteImage"
 NETWORK = "docker:index/network:Network"
+ON_CLUSTERS = {"zookeeper", "airbyte-temporal", "airbyte-workload-api"}
 
 
 def runtime() -> DockerRuntime:
@@ -167,7 +168,7 @@ def test_the_real_products_run(resources):
 def test_every_listener_has_a_certificate_and_every_container_what_to_verify_with(resources):
     found = of_kind(resources, CONTAINER)
     issued = of_kind(resources, CERTIFICATE)
-    listening = {name for name in PLACES if place(name).ports} - {"zookeeper"}
+    listening = {name for name in PLACES if place(name).ports} - ON_CLUSTERS
     assert {name.removesuffix("-certificate") for name in issued} == listening
     for name, inputs in found.items():
         mounts = {mount["target"]: mount for mount in inputs["mounts"]}

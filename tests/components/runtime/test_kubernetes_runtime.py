@@ -2,18 +2,20 @@
 
 import json
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import pulumi
 import pytest
 
 from components.runtime.catalog import LAYERS
-from components.runtime.kubernetes import ClusterSettings, KubernetesRuntime
+from components.runtime.kubernetes import ClusterSettings, KubernetesRuntime, Outside
 from components.security.credentials import Credentials
 from components.security.tls import CertificateAuthority, CertificateAuthorityArgs
 from components.sizing import PROFILES
+from components.storage.object_store import ExternalStore
 from dynamic_providers.credentials import derive
-from tests.support.declaring import SEED, Recorder, declared, pinned_images
+from tests.support.declaring import SEED, Recorder, declared, pinned_images, production
 from tests.support.pod_security import violations
 
 CLUSTER = ClusterSettings(
@@ -26,6 +28,8 @@ CLUSTER = ClusterSettings(
     urls={"dremio": "https://127.0.0.1:19047"},
     ca_file=Path(tempfile.gettempdir()) / "dataflow-tests" / "ca.crt",
 )
+# They work with the API server: one starts connectors, one fills a secret.
+WITH_TOKENS = ("airbyte-workload-launcher-pods", "airbyte-bootloader-run")
 WORKLOADS = ("Deployment", "StatefulSet", "Job")
 
 
@@ -41,7 +45,7 @@ def runtime(cluster: ClusterSettings = CLUSTER) -> KubernetesRuntime:
 
 @pytest.fixture(scope="module", params=[True, False], ids=["preview", "up"])
 def resources(request):
-    return declared(runtime, preview=request.param)
+    return declared(runtime, preview=request.param, chosen=production())
 
 
 def of_kind(resources, *kinds: str) -> dict[str, dict]:
@@ -86,7 +90,7 @@ def test_pods_have_accounts_without_tokens_and_pinned_images(resources):
     assert all(a["automountServiceAccountToken"] is False for a in accounts.values())
     for name, pod in pods(resources).items():
         spec = pod["spec"]
-        assert spec["automountServiceAccountToken"] is False, name
+        assert spec["automountServiceAccountToken"] is (name in WITH_TOKENS), name
         assert f"{spec['serviceAccountName']}-account" in accounts, name
         assert spec["enableServiceLinks"] is False, name
         for container in [*spec.get("initContainers", []), *spec["containers"]]:
@@ -149,9 +153,31 @@ def _services(peers) -> list[str]:
 
 def test_only_the_edges_of_the_flow_are_open(resources):
     assert edges(resources) == {
-        ("airbyte", "elasticsearch"),
+        ("airbyte", "airbyte"),
+        ("airbyte", "airbyte-temporal"),
         ("airbyte", "minio"),
         ("airbyte", "postgres"),
+        ("airbyte-bootloader", "postgres"),
+        ("airbyte-connector", "airbyte"),
+        ("airbyte-connector", "airbyte-workload-api"),
+        ("airbyte-connector", "postgres"),
+        ("airbyte-cron", "airbyte"),
+        ("airbyte-cron", "airbyte-temporal"),
+        ("airbyte-cron", "airbyte-workload-api"),
+        ("airbyte-cron", "postgres"),
+        ("airbyte-temporal", "postgres"),
+        ("airbyte-temporal-namespace", "airbyte-temporal"),
+        ("airbyte-temporal-schema", "postgres"),
+        ("airbyte-worker", "airbyte"),
+        ("airbyte-worker", "airbyte-temporal"),
+        ("airbyte-worker", "airbyte-workload-api"),
+        ("airbyte-worker", "minio"),
+        ("airbyte-worker", "postgres"),
+        ("airbyte-workload-api", "airbyte-temporal"),
+        ("airbyte-workload-api", "minio"),
+        ("airbyte-workload-api", "postgres"),
+        ("airbyte-workload-launcher", "airbyte"),
+        ("airbyte-workload-launcher", "airbyte-workload-api"),
         ("dbt-build", "airbyte"),
         ("dbt-build", "dremio"),
         ("dbt-build", "postgres"),
@@ -200,7 +226,9 @@ def test_ways_out_are_named(resources):
         if "ipBlock" in peer
     }
     assert ways == {
-        ("airbyte-to-others-policy", "0.0.0.0/0"),
+        ("airbyte-bootloader-to-others-policy", "10.96.0.1/32"),
+        ("airbyte-connector-to-others-policy", "0.0.0.0/0"),
+        ("airbyte-workload-launcher-to-others-policy", "10.96.0.1/32"),
         ("postgres-to-others-policy", "10.96.0.1/32"),
         ("prometheus-to-others-policy", "10.96.0.1/32"),
     }
@@ -219,6 +247,97 @@ def test_secrets_are_in_secrets_alone(resources):
             assert pulumi.runtime.rpc.is_rpc_secret(inputs["stringData"]), name
         seen |= found
     assert seen == set(passwords)
+
+
+def test_airbytes_rights_are_those_that_it_needs(resources):
+    rules = {name: role["rules"] for name, role in of_kind(resources, "Role").items()}
+    assert rules["airbyte-workload-launcher-rights"] == [
+        {
+            "apiGroups": [""],
+            "resources": ["pods"],
+            "verbs": ["create", "delete", "get", "list", "patch", "watch"],
+        }
+    ]
+    assert rules["airbyte-bootloader-rights"] == [
+        {
+            "apiGroups": [""],
+            "resources": ["secrets"],
+            "resourceNames": ["airbyte-auth-secrets"],
+            "verbs": ["get", "update"],
+        }
+    ]
+    for name in ("airbyte-workload-launcher", "airbyte-bootloader"):
+        binding = resources[f"{name}-binding"][1]
+        assert binding["metadata"]["namespace"] == "dataflow-test-ingestion"
+        assert binding["roleRef"]["name"] == name
+        assert [subject["name"] for subject in binding["subjects"]] == [name]
+    others = {name for name in rules if not name.startswith("prometheus-discovery-")}
+    assert others == {"airbyte-workload-launcher-rights", "airbyte-bootloader-rights"}
+
+
+def variables(resources, name: str) -> dict[str, str]:
+    (container,) = pods(resources)[name]["spec"]["containers"]
+    return {entry["name"]: entry["value"] for entry in container["env"]}
+
+
+def test_connectors_are_pods_that_the_namespace_admits_and_policies_know(resources):
+    told = variables(resources, "airbyte-workload-launcher-pods")
+    assert told["ROOTLESS_WORKLOAD"] == "true"
+    assert told["JOB_KUBE_NAMESPACE"] == "dataflow-test-ingestion"
+    labels = dict(entry.split("=") for entry in told["JOB_KUBE_LABELS"].split(","))
+    egress = resources["airbyte-connector-to-others-policy"][1]["spec"]
+    assert egress["podSelector"]["matchLabels"] == labels
+    account = resources[f"{told['JOB_KUBE_SERVICEACCOUNT']}-account"][1]
+    assert account["automountServiceAccountToken"] is False
+    bindings = of_kind(resources, "RoleBinding").values()
+    assert all("airbyte-connector" != s["name"] for b in bindings for s in b["subjects"])
+    for image in ("CONTAINER_ORCHESTRATOR", "CONNECTOR_SIDECAR", "WORKLOAD_INIT"):
+        assert "@sha256:" in told[f"{image}_IMAGE"]
+
+
+def test_airbyte_starts_in_its_order(resources):
+    """What a part needs is there before it: the order of an update, too."""
+    declared_as = list(resources)
+    order = [
+        *("airbyte-temporal-schema-run", "airbyte-temporal-pods"),
+        *("airbyte-temporal-namespace-run", "airbyte-bootloader-run", "airbyte-pods"),
+        *("airbyte-workload-api-pods", "airbyte-worker-pods", "airbyte-cron-pods"),
+        "airbyte-workload-launcher-pods",
+    ]
+    assert sorted(order, key=declared_as.index) == order
+
+
+def test_airbyte_gets_its_secrets_from_files(resources):
+    """A variable in a description would show them to everybody who may read it."""
+    mounted = resources["airbyte-pods"][1]["spec"]["template"]["spec"]["volumes"][0]
+    paths = [
+        item["path"] for s in mounted["projected"]["sources"] for item in s["secret"]["items"]
+    ]
+    assert {path.removeprefix("env/") for path in paths if path.startswith("env/")} == {
+        *("AB_INSTANCE_ADMIN_CLIENT_ID", "AB_INSTANCE_ADMIN_CLIENT_SECRET"),
+        *("AB_INSTANCE_ADMIN_PASSWORD", "AB_JWT_SIGNATURE_SECRET"),
+        *("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "DATABASE_PASSWORD"),
+        "MICRONAUT_SERVER_SSL_KEY_STORE_PASSWORD",
+    }
+    given = plain(resources["airbyte-secrets"][1]["stringData"])
+    assert given["env.AB_INSTANCE_ADMIN_CLIENT_ID"] == "dataflow"
+    assert given["env.AB_INSTANCE_ADMIN_CLIENT_SECRET"] == derive(SEED, "airbyte-client")
+    launcher = resources["airbyte-workload-launcher-pods"][1]["spec"]["template"]["spec"]
+    filled = [
+        (source["secret"]["name"], source["secret"]["items"])
+        for source in launcher["volumes"][0]["projected"]["sources"]
+        if source["secret"]["name"] == "airbyte-auth-secrets"
+    ]
+    assert filled == [
+        (
+            "airbyte-auth-secrets",
+            [{"key": "dataplane-client-id", "path": "env/DATAPLANE_CLIENT_ID"}],
+        ),
+        (
+            "airbyte-auth-secrets",
+            [{"key": "dataplane-client-secret", "path": "env/DATAPLANE_CLIENT_SECRET"}],
+        ),
+    ]
 
 
 def test_one_gateway_publishes_what_people_use(resources):
@@ -266,6 +385,111 @@ def test_the_object_store_is_spread_over_its_members(resources):
         f"https://minio-{n}.minio-members.dataflow-test-storage.svc:9000/dataflow/minio/data"
         for n in range(4)
     ]
+
+
+STORE_URL = "https://s3.eu-central-1.amazonaws.com"
+STORE_NETWORK = "52.219.0.0/16"
+
+
+def with_external_store(url: str = STORE_URL) -> dict:
+    """All that is declared where the object store is there already."""
+
+    def made() -> KubernetesRuntime:
+        return KubernetesRuntime(
+            "runtime",
+            settings=replace(CLUSTER, outside={"minio": Outside(url=url, network=STORE_NETWORK)}),
+            images=pinned_images(),
+            sizes=PROFILES["small"],
+            keep_data=True,
+        )
+
+    return declared(
+        made,
+        chosen=production(),
+        external_store=ExternalStore(
+            bucket="example-datalake",
+            region="eu-central-1",
+            access_key=pulumi.Output.secret("the access key"),
+            secret_key=pulumi.Output.secret("the secret key"),
+        ),
+    )
+
+
+def test_an_external_object_store_takes_the_place_of_minio():
+    resources = with_external_store()
+    assert not [name for name, (token, _) in resources.items() if token.startswith("minio:")]
+    assert not [name for name in resources if name.startswith("minio")]
+    text = json.dumps({name: plain(inputs) for name, (_, inputs) in resources.items()})
+    assert "minio-members" not in text and "minio.dataflow-test-storage" not in text
+    assert "datalake/" not in text.replace("example-datalake/", "")
+
+
+def test_everything_that_uses_the_store_follows_to_an_external_one():
+    resources = with_external_store()
+    lake = plain(resources["dremio-source-lake"][1]["config"])
+    assert (lake["rootPath"], lake["secure"]) == ("/example-datalake", True)
+    assert (lake["accessKey"], lake["accessSecret"]) == ("the access key", "the secret key")
+    options = {entry["name"]: entry["value"] for entry in lake["propertyList"]}
+    assert options["fs.s3a.endpoint"] == "s3.eu-central-1.amazonaws.com:443"
+    assert options["fs.s3a.endpoint.region"] == "eu-central-1"
+    core = plain(resources["dremio-secrets"][1]["stringData"])["core-site.xml"]
+    for value in ("the access key", "the secret key", "eu-central-1", ">true<"):
+        assert value in core
+    config = resources["dremio-files"][1]["data"]["dremio.conf"].splitlines()
+    assert 'paths.dist: "dremioS3:///example-datalake/accelerator"' in config
+    for name in ("dremio-pods", "dremio-executor-pods"):  # it trusts whom Java trusts
+        assert "DREMIO_JAVA_SERVER_EXTRA_OPTS" not in variables(resources, name)
+    archive = resources["postgres-archive-store"][1]["spec"]["configuration"]
+    assert archive["endpointURL"] == f"{STORE_URL}:443"
+    assert "endpointCA" not in archive
+    assert archive["destinationPath"] == "s3://example-datalake/backups/postgres"
+    account = plain(resources["postgres-archive"][1]["stringData"])
+    assert account == {
+        "user": "the access key",
+        "key": "the secret key",
+        "region": "eu-central-1",
+    }
+    destination = plain(resources["connections-postgres-destination"][1]["configuration"])
+    assert destination["s3_endpoint"] == f"{STORE_URL}:443"
+    assert destination["s3_bucket_name"] == "example-datalake"
+    assert destination["s3_bucket_region"] == "eu-central-1"
+    assert destination["secret_access_key"] == "the secret key"
+    logs = variables(resources, "airbyte-pods")
+    assert (logs["STORAGE_TYPE"], logs["AWS_DEFAULT_REGION"]) == ("s3", "eu-central-1")
+    assert logs["STORAGE_BUCKET_LOG"] == "example-datalake"
+    scraped = {m["metadata"]["name"] for m in of_kind(resources, "ServiceMonitor").values()}
+    assert "minio" not in scraped and "pipeline" in scraped
+
+
+def test_policies_let_out_to_an_external_store_who_uses_it():
+    resources = with_external_store()
+    there = {"to": [{"ipBlock": {"cidr": STORE_NETWORK}}]}
+    users = {
+        name.removesuffix("-to-others-policy")
+        for name, policy in of_kind(resources, "NetworkPolicy").items()
+        for rule in policy["spec"].get("egress", [])
+        if rule == {**there, "ports": [{"protocol": "TCP", "port": 443}]}
+    }
+    assert users == {
+        *("airbyte", "airbyte-connector", "airbyte-worker", "airbyte-workload-api"),
+        *("airbyte-workload-launcher", "dremio", "dremio-executor", "postgres"),
+    }
+
+
+def test_another_s3_service_is_reached_by_its_endpoint():
+    resources = with_external_store("https://store.example.org:9000")
+    logs = variables(resources, "airbyte-pods")
+    assert logs["STORAGE_TYPE"] == "minio"
+    assert logs["MINIO_ENDPOINT"] == "https://store.example.org:9000"
+
+
+def test_the_keys_of_an_external_store_are_in_secrets_alone():
+    shown = {
+        name
+        for name, (token, inputs) in with_external_store().items()
+        if token.startswith("kubernetes:") and "the secret key" in json.dumps(plain(inputs))
+    }
+    assert shown and all(name.endswith(("-secrets", "-archive")) for name in shown)
 
 
 def test_addresses_inside_and_out():

@@ -8,8 +8,10 @@ import subprocess
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from urllib.parse import parse_qs
 
 import pytest
+import yaml
 
 from components.runtime.catalog import place
 from components.runtime.kubernetes.operators import OPERATED
@@ -20,8 +22,9 @@ from tests.components.runtime.test_kubernetes_runtime import (
     plain,
     pods,
     runtime,
+    variables,
 )
-from tests.support.declaring import SEED, Recorder, declared, settings
+from tests.support.declaring import SEED, Recorder, declared, production
 from tests.tls.test_authority import verify
 from tls.authority import SECRET_NAME, authority
 from tls.truststore import truststore
@@ -42,7 +45,7 @@ def ca_file(tmp_path_factory) -> Path:
 @pytest.fixture(scope="module", params=[True, False], ids=["preview", "up"])
 def resources(request, ca_file):
     cluster = replace(CLUSTER, ca_file=ca_file)
-    chosen = settings(domain=CLUSTER.domain)
+    chosen = production(domain=CLUSTER.domain)
     found = declared(lambda: runtime(cluster), preview=request.param, chosen=chosen)
     return {name: (token, plain(inputs)) for name, (token, inputs) in found.items()}
 
@@ -138,7 +141,7 @@ def test_an_issuer_of_each_layer_signs_with_the_authority(resources, certificate
 
 
 def test_another_authority_is_another_issuer(resources):
-    other = declared(runtime, chosen=settings(domain="elsewhere.test"))
+    other = declared(runtime, chosen=production(domain="elsewhere.test"))
     name = other["superset-certificate"][1]["spec"]["issuerRef"]["name"]
     assert name != resources["superset-certificate"][1]["spec"]["issuerRef"]["name"]
 
@@ -146,7 +149,7 @@ def test_another_authority_is_another_issuer(resources):
 def test_certificates_come_before_what_serves_with_them(ca_file):
     recorder = Recorder()
     cluster = replace(CLUSTER, ca_file=ca_file)
-    chosen = settings(domain=CLUSTER.domain)
+    chosen = production(domain=CLUSTER.domain)
     declared(lambda: runtime(cluster), chosen=chosen, recorder=recorder)
     for service in CERTIFIED:
         serves = {f"{service}-pods", f"{service}-cluster"} & set(recorder.resources)
@@ -167,9 +170,101 @@ def test_pods_find_the_files_that_their_programs_are_told_of(resources):
             assert f"{service}-tls" in {s["secret"]["name"] for s in sources if "secret" in s}
 
 
-def test_nobody_is_told_of_an_address_in_clear_text(resources):
+def test_only_airbytes_parts_are_told_of_addresses_in_clear_text(resources):
+    """Its connectors' pods, which are told what its launcher is, are given no file of the
+    authority."""
+    inner = {
+        "http://airbyte.dataflow-test-ingestion.svc:8002",
+        "http://airbyte-workload-api.dataflow-test-ingestion.svc:8007",
+    }
     for name, pod in pods(resources).items():
-        assert "http://" not in told(resources, name, pod).replace("http://www.w3.org", ""), name
+        text = told(resources, name, pod).replace("http://www.w3.org", "")
+        found = set(re.findall(r"http://[\w.:-]+", text))
+        assert found <= (inner if name.startswith("airbyte") else set()), name
+
+
+def test_airbytes_server_speaks_tls_to_all_but_its_own_parts(resources, certificates):
+    told_to_server = variables(resources, "airbyte-pods")
+    given = {name: told_to_server[name] for name in told_to_server if "MICRONAUT_SERVER" in name}
+    assert given == {
+        "MICRONAUT_SERVER_PORT": "8002",
+        "MICRONAUT_SERVER_DUAL_PROTOCOL": "true",
+        "MICRONAUT_SERVER_SSL_ENABLED": "true",
+        "MICRONAUT_SERVER_SSL_PORT": "8001",
+        "MICRONAUT_SERVER_SSL_KEY_STORE_PATH": "file:/dataflow/airbyte/config/tls/keystore.p12",
+        "MICRONAUT_SERVER_SSL_KEY_STORE_TYPE": "PKCS12",
+    }
+    secrets = resources["airbyte-secrets"][1]["stringData"]
+    password = derive(SEED, "airbyte-keystore")
+    assert secrets["env.MICRONAUT_SERVER_SSL_KEY_STORE_PASSWORD"] == password
+    keystore = certificates["airbyte"]["keystores"]["pkcs12"]["passwordSecretRef"]
+    assert keystore == {"name": "airbyte-keystore", "key": "password"}
+    opened = {
+        name: {port["port"] for rule in one["spec"]["ingress"] for port in rule["ports"]}
+        for name, one in of_kind(resources, "NetworkPolicy").items()
+        if name.startswith("airbyte-from-")
+    }
+    inner = {name for name, ports in opened.items() if 8002 in ports}
+    assert inner == {
+        f"airbyte-from-{name}-policy"
+        for name in (
+            *("airbyte", "airbyte-connector", "airbyte-cron", "airbyte-worker"),
+            "airbyte-workload-launcher",
+        )
+    }
+    assert all(8001 in ports for ports in opened.values())
+
+
+def test_airbyte_verifies_database_and_store(resources):
+    trust = "-Djavax.net.ssl.trustStore=/dataflow/tls/ca.p12"
+    database = (
+        "postgresql://postgres-rw.dataflow-test-storage.svc:5432/airbyte?sslmode=verify-full"
+    )
+    for name in ("airbyte-pods", "airbyte-workload-api-pods", "airbyte-worker-pods"):
+        server = variables(resources, name)
+        assert server["MINIO_ENDPOINT"] == "https://minio.dataflow-test-storage.svc:9000"
+        assert trust in server["JAVA_TOOL_OPTIONS"]
+        assert server["DATABASE_URL"] == f"jdbc:{database}&sslrootcert=/dataflow/tls/ca.crt"
+    schema = variables(resources, "airbyte-temporal-schema-run")
+    assert schema["SQL_TLS"] == "true"
+    assert schema["SQL_TLS_CA_FILE"] == "/dataflow/tls/ca.crt"
+    assert schema["SQL_TLS_SERVER_NAME"] == "postgres-rw.dataflow-test-storage.svc"
+    server = resources["airbyte-temporal-secrets"][1]["stringData"]["server.yaml"]
+    for store in yaml.safe_load(server)["persistence"]["datastores"].values():
+        assert store["sql"]["tls"] == {
+            "enabled": True,
+            "enableHostVerification": True,
+            "caFile": "/dataflow/tls/ca.crt",
+            "serverName": "postgres-rw.dataflow-test-storage.svc",
+        }
+
+
+def test_connectors_verify_without_a_file(resources):
+    """Their pods are made by the launcher, with what it is told itself."""
+    launcher = variables(resources, "airbyte-workload-launcher-pods")
+    assert launcher["MINIO_ENDPOINT"] == f"https://minio.{CLUSTER.domain}:443"
+    assert "trustStore" not in launcher["JAVA_TOOL_OPTIONS"]
+    url, _, query = launcher["DATABASE_URL"].partition("?")
+    assert url == "jdbc:postgresql://postgres-rw.dataflow-test-storage.svc:5432/airbyte"
+    assert parse_qs(query) == {
+        "sslmode": ["verify-full"],
+        "sslfactory": ["org.postgresql.ssl.SingleCertValidatingFactory"],
+        "sslfactoryarg": [AUTHORITY.certificate],
+    }
+    destination = resources["connections-postgres-destination"][1]["configuration"]
+    assert destination["s3_endpoint"] == f"https://minio.{CLUSTER.domain}:443"
+    gateway = {
+        "to": [
+            {
+                "namespaceSelector": {
+                    "matchLabels": {"kubernetes.io/metadata.name": "dataflow-test-gateway"}
+                }
+            }
+        ],
+        "ports": [{"protocol": "TCP", "port": 443}],
+    }
+    for name in ("airbyte-connector", "airbyte-workload-launcher"):
+        assert gateway in resources[f"{name}-to-others-policy"][1]["spec"]["egress"]
 
 
 def test_probes_speak_tls(resources):
@@ -184,7 +279,7 @@ def test_probes_speak_tls(resources):
 
 
 def test_who_reads_a_certificate_once_starts_again_with_another(resources, tmp_path):
-    for name in ("dremio-pods", "superset-cache-pods"):
+    for name in ("airbyte-pods", "dremio-pods", "superset-cache-pods"):
         (container,) = resources[name][1]["spec"]["template"]["spec"]["containers"]
         alive = container["livenessProbe"]["exec"]["command"]
         assert container["command"][:2] == alive[:2] == ["bash", "-ec"]

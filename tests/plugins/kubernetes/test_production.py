@@ -26,7 +26,7 @@ from plugins.kubernetes.readiness import WAIT_FOR, annotation
 from tests.components.runtime.test_kubernetes_runtime import plain
 from tests.plugins.engine import Stack
 from tests.plugins.kubernetes_cases import definition
-from tests.support.declaring import Recorder, declared, pinned_images, settings
+from tests.support.declaring import Recorder, declared, pinned_images, production
 from tls.authority import Authority, hosts, load
 
 pytestmark = [pytest.mark.engine, pytest.mark.service]
@@ -60,7 +60,7 @@ def _runtime() -> KubernetesRuntime:
 def objects() -> list[dict]:
     """All that the platform declares in the cluster, each after what it waits for."""
     recorder = Recorder()
-    program = declared(_runtime, chosen=settings(domain=CLUSTER.domain), recorder=recorder)
+    program = declared(_runtime, chosen=production(domain=CLUSTER.domain), recorder=recorder)
     names = {name for name, (token, _) in program.items() if token.startswith("kubernetes:")}
     return [
         {
@@ -177,6 +177,7 @@ def test_the_platform_on_a_cluster(tmp_path, kubernetes_cluster, objects):
         stack.run("up", "--yes", "--skip-preview")
         try:
             _all_admitted_and_ready(cluster, objects)
+            _a_job_fills_its_secret(cluster)
             _pods_have_their_files(cluster)
             _services_are_certified(cluster)
             stack.run("preview", "--expect-no-changes")
@@ -216,6 +217,15 @@ def _all_admitted_and_ready(cluster, objects) -> None:
             assert one["status"]["readyReplicas"] == one["spec"]["replicas"], kind
 
 
+def _a_job_fills_its_secret(cluster) -> None:
+    """As Airbyte's bootloader does, which no kubelet runs here."""
+    path = f"/api/v1/namespaces/{_namespace('ingestion')}/secrets/airbyte-auth-secrets"
+    secret = cluster.send("GET", path)
+    value = base64.b64encode(b"filled by the job").decode()
+    filled = {"dataplane-client-id": value, "dataplane-client-secret": value}
+    cluster.send("PUT", path, {**secret, "data": filled})
+
+
 def _pods_have_their_files(cluster) -> None:
     """A kubelet would wait for each of them before it starts a container."""
     held = {
@@ -229,7 +239,7 @@ def _pods_have_their_files(cluster) -> None:
     for pod in _listed(cluster, "/api/v1", "pods"):
         namespace = pod["metadata"]["namespace"]
         for volume in pod["spec"]["volumes"]:
-            for source in volume.get("projected", {}).get("sources", [volume]):
+            for source in volume.get("projected", {"sources": [volume]})["sources"] or []:
                 for kind in {"secret", "configMap"} & set(source):
                     wanted = {item["key"] for item in source[kind].get("items", [])}
                     assert wanted <= held[kind, namespace, source[kind]["name"]], volume
