@@ -16,6 +16,7 @@ import httpx
 import pytest
 
 from services.elasticsearch import config as elasticsearch
+from services.elasticsearch.ready import ready as elasticsearch_ready
 from services.minio import config as minio
 from services.postgresql import config as postgresql
 from services.postgresql.ready import is_ready
@@ -124,11 +125,13 @@ def elasticsearch_server(service_place: Callable[[str], Place]) -> Iterator[Serv
     server = Server(
         host=HOST, port=port, user=elasticsearch.SUPERUSER, password=password, log=log(place)
     )
-    health = f"{server.url}/_cluster/health?wait_for_status=yellow&timeout=2s"
-    with place.running(
-        elasticsearch.command(home),
-        lambda: httpx.get(health, auth=(server.user, server.password), timeout=5).is_success,
-        env,
-        timeout_s=ELASTICSEARCH_START_S,
+    with (
+        httpx.Client(base_url=server.url, auth=(server.user, password), timeout=10) as superuser,
+        place.running(
+            elasticsearch.command(home),
+            lambda: elasticsearch_ready(superuser, password),
+            env,
+            timeout_s=ELASTICSEARCH_START_S,
+        ),
     ):
         yield server

@@ -130,13 +130,13 @@ class Containers:
         )
 
 
-# Security is on, and log-ins fail until its index has started. The password must not be an
-# argument: others could read it in the process list. Arguments: port, the password's file, and
-# the authority's where it speaks TLS.
+# Security is on, and log-ins fail until the shard of its index, which the server makes by itself,
+# is active. The password must not be an argument: others could read it in the process list.
+# Arguments: port, the password's file, and the authority's where it speaks TLS.
 ELASTICSEARCH_PROBE = """\
 printf 'user = "elastic:%s"' "$(cat "$2")" | curl --silent --fail --output /dev/null --config - \
     ${3:+--cacert "$3"} \
-    "http${3:+s}://127.0.0.1:$1/_cluster/health?wait_for_status=yellow&timeout=0s"
+    "http${3:+s}://127.0.0.1:$1/_cluster/health/.security?wait_for_active_shards=1&timeout=0s"
 """
 PYTHON_HTTP = "import sys,urllib.request as r; r.urlopen(sys.argv[1], timeout=4)"
 PYTHON_TCP = "import sys,socket; socket.create_connection((sys.argv[1], int(sys.argv[2])), 4)"

@@ -16,7 +16,9 @@ from services.elasticsearch.config import HOST, SUPERUSER
 from tls.contexts import client_context
 
 TIMEOUT_S = 10.0
-SECURITY_INDEX = "/_cluster/health/.security?wait_for_status=yellow&timeout=0s"
+# Of a new index, whose primary shard is still starting, Elasticsearch says yellow: only an active
+# shard can be asked for a password.
+SECURITY_INDEX = "/_cluster/health/.security?wait_for_active_shards=1&timeout=0s"
 
 
 def ready(client: httpx.Client, password: str) -> bool:
