@@ -17,7 +17,7 @@ from typing import Any
 from operations.sealed import Keys, SealError, unsealing
 from tools.stack import StackError
 
-FORMAT = 1
+FORMAT = 2
 MANIFEST = "manifest.json"
 SETTINGS = "settings.yaml"  # Pulumi.<stack>.yaml, whose seed is encrypted
 STATE = "state.json"  # of the engine, whose secrets are encrypted

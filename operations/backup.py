@@ -10,9 +10,8 @@ from typing import Any
 from operations import catalog, clients, lake, postgres, search
 from operations.archive import SETTINGS, STATE, BackupError, Manifest, new_folder, write_manifest
 from operations.sealed import SALT_BYTES, Keys
-from pipeline.config import load
 from pipeline.history import History, RunInProgress
-from tools.report import pipeline_config
+from tools.running import running
 from tools.stack import Stack
 
 WAIT_FOR_RUN_S = 600.0  # for a run of the pipeline to end
@@ -20,15 +19,14 @@ WAIT_FOR_RUN_S = 600.0  # for a run of the pipeline to end
 
 def back_up(stack: Stack, target: Path) -> Manifest:
     """Makes the folder `target`. Raises BackupError, StackError."""
-    stack.require()
-    require_processes(stack)
+    dremio = running(stack).data(catalog.SERVICE)  # refused where the platform backs up itself
     keys = Keys(seed=stack.seed(), salt=secrets.token_bytes(SALT_BYTES))
     with new_folder(target) as folder, quiet(stack, "backup"):
         created_at = datetime.now(UTC)
         # First PostgreSQL, which says what has been read; then what was read.
         content: dict[str, Any] = {}
         content["postgres"] = postgres.save(clients.postgres(stack), folder, keys)
-        content["catalog"] = catalog.save(data_of(stack, "dremio"), folder, keys)
+        content["catalog"] = catalog.save(dremio, folder, keys)
         content["lake"] = lake.save(clients.store(stack), folder, keys)
         with clients.search(stack) as api:
             content["search"] = search.save(api, folder, keys)
@@ -42,22 +40,11 @@ def quiet(stack: Stack, purpose: str) -> Iterator[None]:
     """No run of the pipeline while the block runs: a sync in between would put the state of a
     connection ahead of the files that it stands for, or behind them. purpose: told to a run that
     waits. Raises BackupError when a run takes too long."""
-    database = load(pipeline_config(stack)).database
     try:
-        with History(database, purpose) as history, history.lock(stack.name, WAIT_FOR_RUN_S):
+        with (
+            History(clients.pipeline(stack), purpose) as history,
+            history.lock(stack.name, WAIT_FOR_RUN_S),
+        ):
             yield
     except RunInProgress as fault:
         raise BackupError(f"{fault}: try again when it is over") from None
-
-
-def require_processes(stack: Stack) -> None:
-    """The files of PostgreSQL and of Dremio's catalog are put into folders of this machine."""
-    if (runtime := stack.settings().runtime) != "process":
-        raise BackupError(
-            f"stack {stack.name!r} has runtime {runtime!r}: expected process; for "
-            "the others see docs/operations.md"
-        )
-
-
-def data_of(stack: Stack, service: str) -> Path:
-    return stack.paths.service_dir(stack.name, service) / "data"

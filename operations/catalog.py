@@ -1,45 +1,38 @@
-"""The catalog of the embedded Dremio: tables, views, reflections and users, in one SQLite file.
+"""Dremio's catalog: tables, views, reflections and users, as the files that it keeps them in.
 
-Without it the files of silver and gold would be in the way of the tables that they are.
+Without it the files of silver and gold would be in the way of the tables that they are. Saved as
+they are at one moment, which both engines recover from as after a crash.
 """
 
-import os
-import sqlite3
+import tarfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO, cast
 
-from dynamic_providers.local.account import Account
 from operations.archive import SEALED
 from operations.sealed import Keys, sealing, unsealing
+from tools.data import Data
 
+SERVICE = "dremio"
 FILE = f"catalog{SEALED}"
-DATABASE = "state.sqlite"  # in the data folder of the service
+# In its data: of the embedded engine one SQLite file with its logs, of the product a folder.
+NAMES = ("state.sqlite", "state.sqlite-journal", "state.sqlite-wal", "db")
 
 
-def save(data: Path, folder: Path, keys: Keys) -> dict[str, int]:
-    """What it holds: kind of document -> number. The engine may run."""
-    live = sqlite3.connect(f"file:{data / DATABASE}?mode=ro", uri=True)
-    copy = sqlite3.connect(":memory:")  # on no disk: sources hold credentials
-    try:
-        live.backup(copy)
-        counts = copy.execute("SELECT kind, count(*) FROM document GROUP BY kind").fetchall()
-        with sealing(folder / FILE, keys) as sealed:
-            sealed.write(copy.serialize())
-    finally:
-        live.close()
-        copy.close()
-    return {str(kind): int(number) for kind, number in counts}
-
-
-def place(folder: Path, keys: Keys, data: Path, account: Account) -> None:
-    """For an engine that has not started."""
-    target = data / DATABASE
-    draft = target.with_suffix(".new")
-    draft.unlink(missing_ok=True)
+def save(data: Data, folder: Path, keys: Keys) -> dict[str, int]:
+    """What it holds: files and bytes. The engine may run."""
     with (
-        open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as out,
-        unsealing(folder / FILE, keys) as source,
+        sealing(folder / FILE, keys) as sealed,
+        tarfile.open(fileobj=cast(BinaryIO, sealed), mode="w|", format=tarfile.PAX_FORMAT) as out,
     ):
-        out.write(source.read())
-    if account.popen():
-        os.chown(draft, account.uid, account.gid)
-    draft.rename(target)
+        data.save(NAMES, out)
+        files = [member for member in out.getmembers() if member.isreg()]
+    return {"files": len(files), "bytes": sum(member.size for member in files)}
+
+
+@contextmanager
+def saved(folder: Path, keys: Keys) -> Iterator[BinaryIO]:
+    """A tar archive of the files."""
+    with unsealing(folder / FILE, keys) as sealed:
+        yield cast(BinaryIO, sealed)

@@ -11,25 +11,38 @@ from minio import Minio
 
 from dynamic_providers.airbyte.client import AirbyteClient
 from services.elasticsearch.config import SUPERUSER as ELASTICSEARCH_SUPERUSER
-from services.postgresql.config import SUPERUSER as POSTGRES_SUPERUSER
+from tools.running import not_deployed
 from tools.stack import Stack
 
+POSTGRES_PROVIDER = "pulumi:providers:postgresql"
+PIPELINE = "pipeline"  # role and database
 STORE_ROOT = "minio-root"  # user and credential
 TIMEOUT_S = 120.0
 
 
 def postgres(stack: Stack) -> Mapping[str, Any]:
-    """How the superuser connects, as psycopg takes it."""
-    address = urlsplit(stack.url("postgres"))
-    secure = {"sslmode": "verify-full", "sslrootcert": str(stack.ca_file)}
-    return {
-        **(secure if address.scheme == "https" else {}),
-        "host": address.hostname,
-        "port": address.port,
-        "user": POSTGRES_SUPERUSER,
-        "password": stack.password("postgres-superuser"),
-        "connect_timeout": 30,
-    }
+    """How the administrator connects, as psycopg takes it: as the stack's own provider does.
+    Raises StackError for a stack without PostgreSQL."""
+    for one in stack.resources():
+        if one["type"] == POSTGRES_PROVIDER:
+            known = one["inputs"]
+            authority = {"sslrootcert": known["sslrootcert"]} if "sslrootcert" in known else {}
+            return {
+                **authority,
+                "sslmode": known["sslmode"],
+                "host": known["host"],
+                "port": int(known["port"]),
+                "user": known["username"],
+                "password": stack.password("postgres-superuser"),
+                "connect_timeout": 30,
+            }
+    raise not_deployed(stack)
+
+
+def pipeline(stack: Stack) -> Mapping[str, Any]:
+    """How the pipeline connects to its database, as psycopg takes it."""
+    own = {"dbname": PIPELINE, "user": PIPELINE, "password": stack.password("postgres-pipeline")}
+    return {**postgres(stack), **own}
 
 
 def store(stack: Stack) -> Minio:

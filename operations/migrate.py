@@ -21,7 +21,7 @@ from operations import clients, lake
 from operations.archive import BackupError
 from operations.backup import quiet
 from operations.restore import STORES, deploy
-from tools.report import pipeline_config
+from tools.running import not_deployed
 from tools.stack import Stack
 
 # What the state of a connection can be put into, before its first sync.
@@ -73,7 +73,8 @@ def check(source: Stack, target: Stack) -> None:
     if source.name == target.name:
         raise MigrationError(f"stack {source.name!r}: expected another one to migrate to")
     source.require()
-    pipeline_config(source)  # of one that is deployed
+    if not source.resources():
+        raise not_deployed(source)
 
 
 def migrate(source: Stack, target: Stack, say: Say) -> Migrated:

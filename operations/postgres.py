@@ -7,9 +7,8 @@ https://www.postgresql.org/docs/17/protocol-replication.html#PROTOCOL-REPLICATIO
 """
 
 import gzip
-import shutil
-import tarfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
@@ -17,10 +16,11 @@ import psycopg
 from psycopg import pq, sql
 from psycopg.conninfo import make_conninfo
 
-from dynamic_providers.local.account import Account
 from operations.archive import SEALED, BackupError
 from operations.sealed import Keys, sealing, unsealing
 
+SERVICE = "postgres"
+CLUSTER = "cluster"  # in its data
 FILE = f"postgres{SEALED}"
 BASE_BACKUP = b"BASE_BACKUP (LABEL 'dataflow', CHECKPOINT 'fast', WAL true, MANIFEST 'no')"
 DATA, OTHERS = b"d", b"nmp"  # kinds of messages: content; start of an archive, manifest, progress
@@ -49,23 +49,14 @@ def save(login: Login, folder: Path, keys: Keys) -> dict[str, Any]:
     }
 
 
-def place(folder: Path, keys: Keys, cluster: Path, account: Account) -> None:
-    """Makes the cluster's folder, which must not exist, for a server that has not started."""
-    draft = cluster.with_name(f"{cluster.name}.new")
-    if draft.exists():
-        shutil.rmtree(draft)
-    draft.mkdir(mode=0o700)
+@contextmanager
+def saved(folder: Path, keys: Keys) -> Iterator[BinaryIO]:
+    """A tar archive of the cluster's folder, for a server that has not started."""
     with (
         unsealing(folder / FILE, keys) as sealed,
         gzip.GzipFile(fileobj=cast(BinaryIO, sealed), mode="rb") as plain,
-        tarfile.open(fileobj=plain, mode="r|") as archive,
     ):
-        archive.extractall(draft)  # noqa: S202 - sealed, so that it is what the server sent
-    for path in (draft, *draft.rglob("*")):
-        path.chmod(0o700 if path.is_dir() else 0o600)
-        if account.popen():
-            shutil.chown(path, account.uid, account.gid)
-    draft.rename(cluster)
+        yield cast(BinaryIO, plain)
 
 
 def rows(login: Login) -> dict[str, int]:

@@ -16,8 +16,6 @@ from pathlib import Path
 import yaml
 
 from dynamic_providers.credentials import SEED_KEY
-from dynamic_providers.local import directory
-from dynamic_providers.local.account import account
 from operations import catalog, clients, lake, postgres, search
 from operations.archive import (
     SETTINGS,
@@ -26,10 +24,9 @@ from operations.archive import (
     read_manifest,
     verify,
 )
-from operations.backup import data_of, require_processes
 from operations.sealed import Keys
 from tools.paths import engine_environment
-from tools.preflight import service_user
+from tools.running import would_run
 from tools.stack import Stack, StackError
 
 # What holds data, with what it belongs to or waits for, as parts of URNs: the grants on the sample
@@ -38,10 +35,13 @@ STORES = (
     "pulumi:pulumi:Stack",
     "dataflow:index:Platform::",
     "dataflow:runtime:ProcessRuntime",
+    "dataflow:runtime:DockerRuntime",
     "dataflow:security:CertificateAuthority",
     "dataflow:storage:",
     "dataflow:ingestion:Shop",
 )
+CATALOG = "dataflow:processing:Dremio::"  # what its files belong to
+PLACED, LOADED = "placed", "loaded"  # how far a restore is
 Say = Callable[[str], None]
 
 
@@ -62,7 +62,7 @@ def manifest_of(stack: Stack, folder: Path) -> Manifest:
             f"{folder}: is of stack {manifest.stack!r}, not {stack.name!r}: give "
             f"--stack {manifest.stack}"
         )
-    require_processes(stack)
+    would_run(stack).data(postgres.SERVICE)  # refused where the platform backs up itself
     return manifest
 
 
@@ -73,25 +73,29 @@ def restore(stack: Stack, folder: Path, manifest: Manifest, say: Say) -> Restore
     """
     started, began = time.monotonic(), datetime.now(UTC)
     mark = stack.paths.stack_dir(f".{stack.name}.restoring")
-    done = mark.read_text() if mark.exists() else ""
-    if not done.startswith(manifest.salt):
-        _require_room(stack)
+    salt, _, stage = mark.read_text().partition(" ") if mark.exists() else ("", "", "")
+    under_way = salt == manifest.salt
+    if not under_way:
+        _require_not_deployed(stack)
     keys = verify(folder, manifest, backup_seed(stack, folder))
     say(f"verified: {folder}, made at {manifest.createdAt}")
 
-    loaded = f"{manifest.salt} loaded"
-    if done != loaded:
-        mark.parent.mkdir(parents=True, exist_ok=True)
-        mark.write_text(manifest.salt)
+    if not (under_way and stage):
         if not stack.exists:
             stack.config_file.write_text((folder / SETTINGS).read_text())
         stack.create()
-        if not _cluster(stack).exists():
-            _place_files(stack, folder, keys)
+        if not under_way:
+            _require_room(stack)
+        mark.parent.mkdir(parents=True, exist_ok=True)
+        mark.write_text(manifest.salt)
+        _place_files(stack, folder, keys)
+        stage = PLACED
+        mark.write_text(f"{manifest.salt} {stage}")
+    if stage == PLACED:
         deploy(stack, *STORES)
         _load(stack, folder, keys, manifest, say)
         # Not again after this: dbt replaces files, and old ones would come back beside the new.
-        mark.write_text(loaded)
+        mark.write_text(f"{manifest.salt} {LOADED}")
     deploy(stack)
     mark.unlink()
     return Restored(
@@ -142,30 +146,30 @@ def _decrypted(stack: Stack, settings: Path) -> str:
         return done.stdout.strip()
 
 
-def _require_room(stack: Stack) -> None:
+def _require_not_deployed(stack: Stack) -> None:
     if stack.exists and stack.resources():
         raise BackupError(
             f"stack {stack.name!r} is deployed: a restore would overwrite it. Take it down first: "
             f"bin/dataflow down --stack {stack.name}"
         )
-    if _cluster(stack).exists():
-        raise BackupError(
-            f"{_cluster(stack)}: data that the stack left behind (keepData): move it away"
-        )
 
 
-def _cluster(stack: Stack) -> Path:
-    return data_of(stack, "postgres") / "cluster"
+def _require_room(stack: Stack) -> None:
+    if found := would_run(stack).data(postgres.SERVICE).left_behind():
+        raise BackupError(f"{found}: data that the stack left behind (keepData): move it away")
 
 
 def _place_files(stack: Stack, folder: Path, keys: Keys) -> None:
-    """What services find when they first start."""
-    runner = account(service_user())
-    for service in ("dremio", "postgres"):
-        directory.ServiceDirectory(stack.paths.service_dir(stack.name, service)).make(runner)
-    catalog.place(folder, keys, data_of(stack, "dremio"), runner)
-    # As the last one: that it is there says that all are.
-    postgres.place(folder, keys, _cluster(stack), runner)
+    """What services find when they start."""
+    place = would_run(stack)
+    dremio, server = place.data(catalog.SERVICE), place.data(postgres.SERVICE)
+    if needed := (*dremio.needs(), *server.needs()):
+        # With the servers: the engine makes their providers whatever is chosen.
+        deploy(stack, *STORES, CATALOG, *needed)
+    with catalog.saved(folder, keys) as archive:
+        dremio.place(archive)
+    with postgres.saved(folder, keys) as archive:
+        server.place(archive, postgres.CLUSTER)
 
 
 def _load(stack: Stack, folder: Path, keys: Keys, manifest: Manifest, say: Say) -> None:

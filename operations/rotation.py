@@ -18,7 +18,7 @@ from dynamic_providers.credentials import FORMER_SEED_KEY, NEXT_SEED_KEY, SEED_K
 from dynamic_providers.dremio.client import ADMIN, SECRET_NAME, DremioClient
 from operations import clients
 from operations.archive import BackupError
-from operations.backup import quiet, require_processes
+from operations.backup import quiet
 from operations.restore import Say, deploy
 from services.elasticsearch.config import SUPERUSER as ELASTICSEARCH_SUPERUSER
 from services.postgresql.config import SUPERUSER as POSTGRES_SUPERUSER
@@ -35,7 +35,11 @@ def rotate(stack: Stack, say: Say) -> None:
     """Raises StackError. May be run again after an interruption: the seeds in the settings tell
     how far it was."""
     stack.require()
-    require_processes(stack)
+    if (runtime := stack.settings().runtime) != "process":
+        raise RotationError(
+            f"stack {stack.name!r} has runtime {runtime!r}: expected process; for "
+            "the others see docs/operations.md"
+        )
     if not stack.resources():
         raise RotationError(
             f"stack {stack.name!r} is not deployed: nothing has its credentials yet"

@@ -98,7 +98,7 @@ def _cause(result: dbt.DbtRun) -> str:
 
 def _history(config: Config, purpose: str) -> History:
     try:
-        return History(config.database, purpose)
+        return History(config.database.login(), purpose)
     except psycopg.Error as fault:
         raise StepError(
             f"database {config.database.dbname!r}: {' '.join(str(fault).split())}",

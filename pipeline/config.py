@@ -58,6 +58,17 @@ class DatabaseConfig:
     user: str
     password_file: Path
 
+    def login(self) -> Mapping[str, Any]:
+        """As psycopg takes it."""
+        return {
+            "host": self.host,
+            "port": self.port,
+            "dbname": self.dbname,
+            "user": self.user,
+            "password": secret(self.password_file),
+            "connect_timeout": 10,
+        }
+
 
 @dataclass(frozen=True, kw_only=True)
 class SupersetConfig:

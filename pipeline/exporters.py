@@ -105,7 +105,7 @@ class ConnectionMetrics(Collector):
         active = GaugeMetricFamily(
             "postgres_connections_active", "Open connections", labels=("database",)
         )
-        with History(self._config, "postgres metrics") as history:
+        with History(self._config.login(), "postgres metrics") as history:
             for database, count in history.connections().items():
                 active.add_metric((database,), count)
             limit = history.connection_limit()

@@ -1,7 +1,7 @@
 """Records of runs in PostgreSQL, and the lock by which runs of a stack exclude each other."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -12,7 +12,6 @@ import psycopg
 from psycopg.rows import DictRow, dict_row
 from psycopg.types.json import Jsonb
 
-from pipeline.config import DatabaseConfig, secret
 from pipeline.dbt import DbtRun
 
 POLL_S = 1.0
@@ -53,16 +52,12 @@ def utc(moment: datetime) -> datetime:
 class History:
     """One connection to the pipeline's database. Use as a context manager."""
 
-    def __init__(self, config: DatabaseConfig, purpose: str) -> None:
-        """purpose: told to others who wait for the lock. Raises psycopg.Error."""
+    def __init__(self, login: Mapping[str, Any], purpose: str) -> None:
+        """login: of the role that owns the tables, as psycopg takes it. purpose: told to others
+        who wait for the lock. Raises psycopg.Error."""
         self._db: psycopg.Connection[DictRow] = psycopg.connect(
-            host=config.host,
-            port=config.port,
-            dbname=config.dbname,
-            user=config.user,
-            password=secret(config.password_file),
+            **login,
             application_name=purpose,
-            connect_timeout=10,
             autocommit=True,
             row_factory=dict_row,
         )

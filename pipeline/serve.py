@@ -93,7 +93,7 @@ class RunMetrics(Collector):
         self._config = config
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
-        with History(self._config.database, "pipeline metrics") as history:
+        with History(self._config.database.login(), "pipeline metrics") as history:
             history.create_tables()
             last_dbt = history.last_dbt_run()
             yield _model_times(last_dbt)

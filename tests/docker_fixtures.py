@@ -30,7 +30,7 @@ IP_FORWARD = Path("/proc/sys/net/ipv4/ip_forward")
 START_S = 60
 STOP_S = 120
 BUSYBOX = "dataflow-test/busybox:1"
-BUSYBOX_TOOLS = ("sh", "cat", "httpd", "id", "ls", "sleep", "stat", "true", "false", "wget")
+BUSYBOX_TOOLS = ("sh", "cat", "httpd", "id", "ls", "rm", "sleep", "stat", "true", "false", "wget")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,4 +1,5 @@
-"""Where the services of a stack run, and how its pipeline is run there at once.
+"""Where the services of a stack run, how its pipeline is run there at once, and where their data
+are.
 
 One class per runtime, behind one interface. Names and commands are those of the state: what the
 program has declared, not what it would be called by custom.
@@ -15,17 +16,18 @@ from typing import Any, Protocol
 from dynamic_providers.handler import InputError
 from dynamic_providers.local import control
 from dynamic_providers.local.account import account
+from dynamic_providers.local.directory import ServiceDirectory
 from plugins.docker.client import DockerClient, connect
 from plugins.kind import ServiceError
 from settings import SettingsError
 from tls.files import trust_environment
+from tools.data import CONTAINER, Data, Folder, Volume
 from tools.preflight import service_user
 from tools.report import pipeline_config
 from tools.stack import Stack, StackError
 
 PIPELINE = "pipeline"
 SERVE, RUN = "serve", "run"  # verbs of python -m pipeline
-CONTAINER = "docker:index/container:Container"
 WORKLOADS = "kubernetes:apps/v1:"
 DOCKER_SETTINGS = ("host", "caMaterial", "certMaterial", "certPath", "keyMaterial")
 
@@ -53,10 +55,18 @@ class Running(Protocol):
     def states(self) -> Iterator[State]:
         """Of each service. Raises StackError, NotFromHere."""
 
+    def data(self, service: str) -> Data:
+        """Raises StackError, NotFromHere."""
+
 
 def running(stack: Stack) -> Running:
     """Raises StackError for a stack that has not been created, or wrong settings."""
     stack.require()
+    return would_run(stack)
+
+
+def would_run(stack: Stack) -> Running:
+    """Also of one that has not been created. Raises StackError for wrong settings."""
     kinds: Mapping[str, Callable[[Stack], Running]] = {
         "process": Processes,
         "docker": Containers,
@@ -106,6 +116,11 @@ class Processes:
                 process=str(info.pid) if info and info.up else "",
             )
 
+    def data(self, service: str) -> Data:
+        folder = self._stack.paths.service_dir(self._stack.name, service)
+        supervisor = control.of(str(self._stack.directory))
+        return Folder(directory=ServiceDirectory(folder), supervisor=supervisor)
+
 
 class Containers:
     """Containers of a Docker engine, which may be another machine's."""
@@ -152,6 +167,9 @@ class Containers:
                 state=health if up and health else status,
                 process=live["Id"][:12] if up else "",
             )
+
+    def data(self, service: str) -> Data:
+        return Volume(stack=self._stack, service=service, connect=self._engine)
 
     def _declared(self) -> list[Mapping[str, Any]]:
         """Outputs of the containers of services. Raises StackError when there are none."""
@@ -205,6 +223,12 @@ class Pods:
         raise NotFromHere(
             "the cluster knows its services: kubectl get pods --all-namespaces "
             f"--selector dataflow/stack={self._stack.name}"
+        )
+
+    def data(self, service: str) -> Data:
+        raise NotFromHere(
+            f"stack {self._stack.name!r}: the cluster makes backups of what it holds, and brings "
+            'it back: see docs/operations.md, "A cluster"'
         )
 
 

@@ -4,9 +4,11 @@ API reference: https://docs.docker.com/reference/api/engine/
 """
 
 import base64
+import io
 import json
 import os
 import ssl
+import tarfile
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -155,6 +157,21 @@ class DockerClient:
                 write(text)
         return int(self.get("exec", made["Id"], "json")["ExitCode"])
 
+    @contextmanager
+    def files(self, container: str, path: str) -> Iterator[tarfile.TarFile | None]:
+        """A file or folder of a container, as an archive to be read from its begin to its end;
+        None when there is none. Raises ServiceError."""
+        place = f"/v{self._api_version()}/containers/{quote(container, safe='')}/archive"
+        with self._http.stream("GET", place, params={"path": path}, timeout=None) as answer:
+            if answer.status_code == 404:
+                yield None
+                return
+            if answer.status_code >= 400:
+                answer.read()
+                raise self._refused(answer, f"GET {place}")
+            with tarfile.open(fileobj=_Readable(answer.iter_bytes()), mode="r|") as archive:
+                yield archive
+
     def freed(self, remove: Callable[[], Any]) -> None:
         """Calls `remove` until the engine no longer says that the object is in use."""
         last: list[str] = []
@@ -200,6 +217,27 @@ class DockerClient:
         busy = answer.status_code in (403, 409) and call.startswith("DELETE")
         kind = BusyError if busy else ServiceError
         return kind(f"docker at {self.host}: {call}: {answer.status_code}: {text.strip()}")
+
+
+class _Readable(io.RawIOBase):
+    """What an answer brings part by part, as a file."""
+
+    def __init__(self, parts: Iterator[bytes]) -> None:
+        self._parts = parts
+        self._rest = b""
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        while not self._rest:
+            try:
+                self._rest = next(self._parts)
+            except StopIteration:
+                return 0
+        part, self._rest = self._rest[: len(buffer)], self._rest[len(buffer) :]
+        buffer[: len(part)] = part
+        return len(part)
 
 
 class BusyError(ServiceError):

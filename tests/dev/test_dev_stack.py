@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -113,7 +114,7 @@ def _policies() -> dict[str, Any]:
     return {**configuration("dev"), "X04": {"exceptions": [excepted]}}
 
 
-def test_the_platform_runs_in_containers(dev: Dev):
+def test_the_platform_runs_in_containers(dev: Dev, tmp_path: Path):
     before = dev.everything()
     printed = dev.dataflow("up")
     deployed = Deployed(dev.stack)
@@ -138,6 +139,7 @@ def test_the_platform_runs_in_containers(dev: Dev):
     _prometheus_alone_is_updated(dev, deployed)
     _a_certificate_is_renewed(dev, deployed)
 
+    printed += _it_comes_back_from_a_backup(dev, deployed, tmp_path / "backup", before)
     printed += deployed.output + dev.dataflow("down")
     for secret in ("postgres-superuser", "minio-root", "dremio-admin"):
         assert deployed.password(secret) not in printed
@@ -227,6 +229,23 @@ def _prometheus_alone_is_updated(dev: Dev, deployed: Deployed) -> None:
 def _mounts(container: dict) -> dict[str, dict]:
     """dict path in the container -> what is there; the engine tells them in any order."""
     return {mount["Destination"]: mount for mount in container["Mounts"]}
+
+
+def _it_comes_back_from_a_backup(
+    dev: Dev, deployed: Deployed, backup: Path, before: dict[str, list[str]]
+) -> str:
+    """What is printed."""
+    served = _served(deployed)
+    printed = dev.dataflow("backup", "--output", str(backup)) + dev.dataflow("down")
+    assert dev.everything() == before
+    printed += dev.dataflow("restore", str(backup))
+    assert "checksums are equal" in printed
+    assert _served(deployed) == served
+    with clients.airbyte(deployed.stack) as airbyte:
+        [shop] = [c for c in airbyte.every("/connections", {}) if c["name"] == "postgres"]
+        assert list(airbyte.every("/jobs", {"connectionId": shop["connectionId"]})), "its history"
+    deployed.pulumi("preview", "--expect-no-changes")
+    return printed
 
 
 def _described(dev: Dev, service: str) -> dict:

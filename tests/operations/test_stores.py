@@ -1,6 +1,7 @@
 """Each part of a backup on real servers: what is saved comes back the same."""
 
 import io
+from pathlib import Path
 
 import httpx
 import psycopg
@@ -8,19 +9,20 @@ import pytest
 from minio import Minio
 
 from dynamic_providers.dremio import space, view
-from dynamic_providers.local.account import account
+from dynamic_providers.local import control
+from dynamic_providers.local.directory import ServiceDirectory
 from flow.derive import BUCKET
 from operations import catalog, lake, postgres, search
 from operations.archive import BackupError
 from operations.sealed import Keys
 from services.postgresql import config as postgresql
 from services.postgresql.ready import is_ready
-from tests.services.running import installed
+from tests.services.running import Place, installed
 from tests.support.databases import connect
 from tests.support.engines import make, object_store, running_dremio
 from tests.support.ports import free_ports
+from tools.data import Folder
 from tools.paths import Paths
-from tools.preflight import service_user
 
 pytestmark = [pytest.mark.service, pytest.mark.timeout(600)]
 
@@ -31,6 +33,12 @@ NAMES = (
     "gold/fct_orders/0_0.parquet",
     "silver/empty.json",
 )
+
+
+def data_of(place: Place, stack_dir: Path) -> Folder:
+    """Of a service that no supervisor runs."""
+    directory = ServiceDirectory(place.root)
+    return Folder(directory=directory, supervisor=control.of(str(stack_dir)))
 
 
 @pytest.fixture
@@ -65,8 +73,8 @@ def test_a_postgresql_server_comes_back_whole(
         db.execute("DELETE FROM airbyte_state")  # after the backup: not in it
 
     place, (port,) = service_place("restored"), free_ports(1)
-    runner = account(service_user())
-    postgres.place(tmp_path, KEYS, place.data / "cluster", runner)
+    with postgres.saved(tmp_path, KEYS) as archive:
+        data_of(place, tmp_path).place(archive, postgres.CLUSTER)
     for name, text in postgresql.files(port=port, config_dir=place.config).items():
         place.write(name, text)
     command = postgresql.command(
@@ -199,9 +207,10 @@ def test_the_catalog_comes_back(tmp_path, service_place):
     with running_dremio(old) as (_, client):
         make(space, client, name="gold")
         make(view, client, path=["gold", "one"], sql="SELECT 1 AS n")
-        content = catalog.save(old.data, tmp_path, KEYS)
-    assert sum(content.values()) > 2
+        content = catalog.save(data_of(old, tmp_path), tmp_path, KEYS)
+    assert content["files"] > 0
     assert b"SELECT 1" not in (tmp_path / catalog.FILE).read_bytes()
-    catalog.place(tmp_path, KEYS, new.data, account(service_user()))
+    with catalog.saved(tmp_path, KEYS) as archive:
+        data_of(new, tmp_path).place(archive)
     with running_dremio(new) as (_, client):
         assert client.rows("SELECT n FROM gold.one") == [{"n": 1}]

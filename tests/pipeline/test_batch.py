@@ -22,7 +22,7 @@ pytestmark = pytest.mark.service  # PostgreSQL
 
 
 def recorded(config):
-    with History(config.database, "test") as history:
+    with History(config.database.login(), "test") as history:
         history.create_tables()
         return history.last_dbt_run(), history.last_run(config.stack)
 
@@ -109,7 +109,10 @@ def test_dbt_gets_the_password_in_its_environment_only(whole, progress):
 
 
 def test_runs_of_one_stack_exclude_each_other(whole, config_file, progress, airbyte, capsys):
-    with History(whole.database, "pipeline run") as history, history.lock(whole.stack, wait_s=0):
+    with (
+        History(whole.database.login(), "pipeline run") as history,
+        history.lock(whole.stack, wait_s=0),
+    ):
         assert main(["run", "--config", str(config_file)]) == 3
     told = " ".join(capsys.readouterr().out.split())
     assert "another run is in progress (pipeline run, since" in told
@@ -118,10 +121,10 @@ def test_runs_of_one_stack_exclude_each_other(whole, config_file, progress, airb
 
 
 def test_runs_of_two_stacks_do_not(whole):
-    with History(whole.database, "a") as one, one.lock("one", wait_s=0):
-        with History(whole.database, "b") as two, two.lock("two", wait_s=0):
+    with History(whole.database.login(), "a") as one, one.lock("one", wait_s=0):
+        with History(whole.database.login(), "b") as two, two.lock("two", wait_s=0):
             pass
-        with History(whole.database, "c") as again, pytest.raises(RunInProgress):
+        with History(whole.database.login(), "c") as again, pytest.raises(RunInProgress):
             with again.lock("one", wait_s=0):
                 pass
 

@@ -1,10 +1,9 @@
 """Where a pipeline runs: what cannot be asked from here is said, with the command for it."""
 
-import json
-
 import pytest
 import yaml
 
+from tests.support.states import record
 from tools.running import NotFromHere, running
 from tools.stack import StackError
 
@@ -25,13 +24,8 @@ def of_runtime(stack, **config):
 
 
 def deployed(stack, kind, **more):
-    """Puts one resource into the stack's state, as an update would."""
     urn = f"urn:pulumi:{stack.name}::dataflow::{kind}::pipeline"
-    state = json.loads(stack.answer("stack", "export"))
-    state["deployment"]["resources"] = [{"urn": urn, "custom": True, "type": kind, **more}]
-    file = stack.paths.root / "state.json"
-    file.write_text(json.dumps(state))
-    stack.answer("stack", "import", "--file", str(file))
+    record(stack, {"urn": urn, "custom": True, "type": kind, **more})
 
 
 def test_a_stack_that_does_not_exist_is_named(stack):
