@@ -177,7 +177,8 @@ def _stopped(engine: DockerClient, container: Mapping[str, Any] | None) -> Itera
     try:
         wait_for(lambda: _healthy(engine, name), container["waitTimeout"], f"container {name!r}")
     except TimeoutError as fault:
-        raise StackError(f"{fault}: it says: {engine.logs(name, 10)}") from None
+        # Not what it printed: that may hold secrets.
+        raise StackError(f"{fault}: see docker logs {name}") from None
 
 
 def _healthy(engine: DockerClient, container: str) -> bool | None:
