@@ -2,7 +2,7 @@
 the machine that runs Pulumi verifies the services with."""
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import pulumi
@@ -17,6 +17,7 @@ from components.runtime.service import (
     PinnedImage,
     Pods,
     Readiness,
+    Runtime,
     Service,
 )
 from dynamic_providers.local.account import account
@@ -128,6 +129,27 @@ class Containers:
             if readiness.kind == "http"
             else _tcp_probe(kind, readiness)
         )
+
+
+def in_order(
+    runtime: Runtime,
+    service: Service,
+    parent: pulumi.Resource,
+    depends_on: Sequence[pulumi.Resource],
+    start: Callable[[Service, pulumi.Resource, Sequence[pulumi.Resource]], pulumi.Resource],
+) -> pulumi.Resource:
+    """Makes all that a service consists of, each waiting for the one before it; the last of them.
+    start: makes a single service, of its parent and what it waits for."""
+    parts = service.product.parts(runtime, service) if service.product else [service]
+    needs = list(depends_on)
+    for one in parts:
+        made = (
+            start(one, parent, needs)
+            if isinstance(one, Service)
+            else runtime.job(one, parent=parent, depends_on=needs)
+        )
+        needs = [made]
+    return needs[0]
 
 
 # Security is on, and log-ins fail until the shard of its index, which the server makes by itself,

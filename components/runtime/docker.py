@@ -31,6 +31,7 @@ from components.runtime.containers import (
     TRUSTSTORE_FILE,
     Containers,
     Part,
+    in_order,
     starting,
 )
 from components.runtime.service import (
@@ -163,15 +164,9 @@ class DockerRuntime(Containers, pulumi.ComponentResource):
         parent: pulumi.Resource,
         depends_on: Sequence[pulumi.Resource] = (),
     ) -> RunningService:
-        parts = service.product.parts(self, service) if service.product else [service]
-        needs = list(depends_on)
-        for one in parts:
-            if isinstance(one, Service):
-                needs = [self._service(one, parent, needs)]
-            else:
-                needs = [self.job(one, parent=parent, depends_on=needs)]
+        last = in_order(self, service, parent, depends_on, self._service)
         endpoints = {label: self.endpoint(service.name, label) for label in service.ports}
-        return RunningService(resource=needs[0], endpoints=endpoints)
+        return RunningService(resource=last, endpoints=endpoints)
 
     def _service(
         self, service: Service, parent: pulumi.Resource, depends_on: Sequence[pulumi.Resource]

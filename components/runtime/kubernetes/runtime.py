@@ -12,7 +12,7 @@ import pulumi_kubernetes as k8s
 from components.options import child_of
 from components.runtime import service as described
 from components.runtime.catalog import LAYERS, place
-from components.runtime.containers import CA_FILE, TRUSTSTORE_FILE, Containers, Part
+from components.runtime.containers import CA_FILE, TRUSTSTORE_FILE, Containers, Part, in_order
 from components.runtime.kubernetes import certificates, network, operators, pods
 from components.runtime.kubernetes.certificates import Signing
 from components.runtime.kubernetes.gateway import (
@@ -205,17 +205,11 @@ class KubernetesRuntime(Containers, pulumi.ComponentResource):
         parent: pulumi.Resource,
         depends_on: Sequence[pulumi.Resource] = (),
     ) -> RunningService:
-        parts = service.product.parts(self, service) if service.product else [service]
-        needs = list(depends_on)
-        for one in parts:
-            if isinstance(one, Service):
-                needs = [self._service(one, parent, needs)]
-            else:
-                needs = [self.job(one, parent=parent, depends_on=needs)]
+        last = in_order(self, service, parent, depends_on, self._service)
         endpoints = {
             label: self.endpoint(service.name, label) for label in self.ports(service.name)
         }
-        return RunningService(resource=needs[0], endpoints=endpoints)
+        return RunningService(resource=last, endpoints=endpoints)
 
     def job(
         self,
