@@ -1,7 +1,8 @@
 """Deletes logs of syncs, and of what users did, that are older than the stack keeps them.
 
 Their indices are named by day (specification, "Elasticsearch Document Storage"), so each goes as
-a whole. Not by a life-cycle policy: the distribution that runs on one machine has none.
+a whole. Only where Elasticsearch does not do so itself: the distribution that runs on one machine
+has no life cycles.
 """
 
 import re

@@ -24,7 +24,6 @@ from components.runtime.service import (
     Runtime,
     Service,
 )
-from components.security.credentials import Credentials
 from components.storage.postgres import Postgres
 from components.storage.search import (
     AUDIT_WRITER,
@@ -73,7 +72,7 @@ class Pipeline(pulumi.ComponentResource):
         super().__init__("dataflow:processing:Pipeline", name, None, opts)
         needs = [
             args.postgres.databases[DATABASE],
-            args.search.log_cleaner,
+            *([args.search.log_cleaner] if args.search.log_cleaner else []),
             args.search.audit_writer,
             args.dremio.lake,
             *args.dremio.spaces.values(),
@@ -95,7 +94,7 @@ def _service(args: PipelineArgs) -> Service:
         command=_command(args, SERVICE, "serve"),
         files=_files(args, SERVICE, {**_search(args), **_certificates(args.context.runtime, tls)}),
         secret_files={
-            **_secret_files(args.context.credentials),
+            **_secret_files(args),
             "audit-password": args.context.credentials.secret("elasticsearch-audit"),
             "search-password": args.context.credentials.secret("elasticsearch-metrics"),
         },
@@ -112,7 +111,7 @@ def _first_build(args: PipelineArgs) -> Job:
         name="dbt-build",
         command=_command(args, "dbt-build", "build"),
         files=_files(args, "dbt-build"),
-        secret_files=_secret_files(args.context.credentials),
+        secret_files=_secret_files(args),
         connects_to=CALLED,
         triggers={"dbtProject": digest(project_files(DBT_PROJECT))},
         timeout_s=BUILD_TIMEOUT_S,
@@ -124,14 +123,17 @@ def _command(args: PipelineArgs, name: str, verb: str) -> tuple[str, ...]:
     return args.context.runtime.python("pipeline", verb, "--config", str(config))
 
 
-def _secret_files(credentials: Credentials) -> Mapping[str, pulumi.Output[str]]:
-    return {
-        "airbyte-secret": credentials.secret("airbyte-client"),
-        "database-password": credentials.secret(f"postgres-{DATABASE}"),
-        "dremio-password": credentials.secret("dremio-admin"),
-        "logs-password": credentials.secret("elasticsearch-airbyte-logs-cleaner"),
-        "superset-password": credentials.secret("superset-admin"),
+def _secret_files(args: PipelineArgs) -> Mapping[str, pulumi.Output[str]]:
+    secret = args.context.credentials.secret
+    files = {
+        "airbyte-secret": secret("airbyte-client"),
+        "database-password": secret(f"postgres-{DATABASE}"),
+        "dremio-password": secret("dremio-admin"),
+        "superset-password": secret("superset-admin"),
     }
+    if args.search.log_cleaner:
+        files["logs-password"] = secret("elasticsearch-airbyte-logs-cleaner")
+    return files
 
 
 def _files(
@@ -141,6 +143,20 @@ def _files(
     return {
         "pipeline.json": json.dumps(config, indent=2),
         "dbt-sources/sources.yml": yaml.safe_dump(dbt_sources(args.flow), sort_keys=False),
+    }
+
+
+def _logs(args: PipelineArgs, config: Path) -> dict[str, Any]:
+    """Whose indices it deletes when they are old, where Elasticsearch does not do so itself."""
+    if args.search.log_cleaner is None:
+        return {}
+    return {
+        "logs": {
+            "url": args.search.endpoint.url,
+            "username": LOG_CLEANER,
+            "passwordFile": str(config / "logs-password"),
+            "retentionDays": LOG_RETENTION_DAYS,
+        }
     }
 
 
@@ -223,12 +239,7 @@ def _config(args: PipelineArgs, directory: Path) -> dict[str, Any]:
             "passwordFile": str(config / "superset-password"),
             "dashboards": [dashboard.slug for dashboard in flow.dashboards],
         },
-        "logs": {
-            "url": args.search.endpoint.url,
-            "username": LOG_CLEANER,
-            "passwordFile": str(config / "logs-password"),
-            "retentionDays": LOG_RETENTION_DAYS,
-        },
+        **_logs(args, config),
         # One batch: it begins with the earliest source and runs all of them.
         "schedule": min(schedules, key=_minute_of_day, default=None),
     }

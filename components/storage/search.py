@@ -1,8 +1,9 @@
 """Elasticsearch: the logs of syncs, and the audit log.
 
 Creates the server, the templates of the indices `airbyte-logs-YYYY.MM.DD` and `audit-YYYY.MM.DD`,
-and four users with roles: one each may add to them, one delete both, one see the state of the
-cluster, and nothing else.
+and users with roles: one each may add to them, one see the state of the cluster, and nothing else.
+Indices end by a life cycle on a cluster. Elsewhere the server is the minimal distribution, which
+has none: there one user more may delete them, as the pipeline does.
 """
 
 import json
@@ -25,6 +26,7 @@ LOG_INDICES = "airbyte-logs-*"
 AUDIT_WRITER = "dataflow_audit"
 AUDIT_INDICES = "audit-*"
 LOG_RETENTION_DAYS = 90  # of both; specification, "Audit Data Access"
+LIFE_CYCLE = "dataflow-logs"  # Elasticsearch has a policy `logs` of its own
 # Of services whose history the pipeline collects: pipeline/audit.py.
 AUDIT = Audit(sink=f"elasticsearch/{AUDIT_INDICES}", retention_days=LOG_RETENTION_DAYS)
 CERTIFICATE = Certificate()
@@ -64,7 +66,7 @@ class SearchArgs:
 class Search(pulumi.ComponentResource):
     endpoint: Endpoint
     log_writer: elasticstack.SecurityUser
-    log_cleaner: elasticstack.SecurityUser
+    log_cleaner: elasticstack.SecurityUser | None  # None: Elasticsearch deletes what is too old
     audit_writer: elasticstack.SecurityUser
 
     def __init__(
@@ -88,8 +90,19 @@ class Search(pulumi.ComponentResource):
             opts=child_of(self, depends_on=[running.resource]),
         )
         options = child_of(self, provider=provider, keep=args.context.keep_data)
-        nodes = (
-            args.context.sizes["elasticsearch"].replicas if args.context.runtime.clustered else 1
+        settings = {"index.number_of_replicas": "0"}
+        life_cycles: list[pulumi.Resource] = []
+        if args.context.runtime.clustered:
+            nodes = args.context.sizes["elasticsearch"].replicas
+            settings = {
+                "index.number_of_replicas": str(min(1, nodes - 1)),
+                "index.lifecycle.name": LIFE_CYCLE,
+            }
+            # Always kept: the server holds on to it while indices are under it, and they need it.
+            kept = child_of(self, provider=provider, keep=True)
+            life_cycles = [_life_cycle(f"{name}-life-cycle", kept)]
+        for_templates = child_of(
+            self, provider=provider, depends_on=life_cycles, keep=args.context.keep_data
         )
         for logs, indices, mappings in (
             ("airbyte-logs", LOG_INDICES, LOG_MAPPINGS),
@@ -101,9 +114,9 @@ class Search(pulumi.ComponentResource):
                 index_patterns=[indices],
                 template=elasticstack.IndexTemplateTemplateArgs(
                     mappings=json.dumps(mappings),
-                    settings=json.dumps({"index.number_of_replicas": str(min(1, nodes - 1))}),
+                    settings=json.dumps(settings),
                 ),
-                opts=options,
+                opts=for_templates,
             )
         _user(
             f"{name}-metrics",
@@ -123,15 +136,17 @@ class Search(pulumi.ComponentResource):
             privileges=["auto_configure", "create_doc", "create_index", "read"],
             options=options,
         )
-        self.log_cleaner = _user(
-            f"{name}-airbyte-logs-cleaner",
-            LOG_CLEANER,
-            password=secret("elasticsearch-airbyte-logs-cleaner"),
-            cluster=[],
-            indices=[LOG_INDICES, AUDIT_INDICES],
-            privileges=["delete_index", "view_index_metadata"],
-            options=options,
-        )
+        self.log_cleaner = None
+        if not life_cycles:
+            self.log_cleaner = _user(
+                f"{name}-airbyte-logs-cleaner",
+                LOG_CLEANER,
+                password=secret("elasticsearch-airbyte-logs-cleaner"),
+                cluster=[],
+                indices=[LOG_INDICES, AUDIT_INDICES],
+                privileges=["delete_index", "view_index_metadata"],
+                options=options,
+            )
         self.audit_writer = _user(
             f"{name}-audit",
             AUDIT_WRITER,
@@ -142,6 +157,19 @@ class Search(pulumi.ComponentResource):
             options=options,
         )
         self.register_outputs({"url": self.endpoint.url, "logIndices": LOG_INDICES})
+
+
+def _life_cycle(name: str, options: pulumi.ResourceOptions) -> elasticstack.IndexLifecycle:
+    """Deletes an index when that many days have passed since its first document."""
+    return elasticstack.IndexLifecycle(
+        name,
+        name=LIFE_CYCLE,
+        delete=elasticstack.IndexLifecycleDeleteArgs(
+            min_age=f"{LOG_RETENTION_DAYS}d",
+            delete=elasticstack.IndexLifecycleDeleteDeleteArgs(),
+        ),
+        opts=options,
+    )
 
 
 def _user(

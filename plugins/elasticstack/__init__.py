@@ -1,1 +1,1 @@
-"""The tokens of pulumi_elasticstack: templates, roles, users and cluster settings."""
+"""The tokens of pulumi_elasticstack: templates, life cycles, roles, users, settings."""

@@ -18,6 +18,11 @@ ADVICE = {
     401: "check elasticstack:elasticsearch.username and password",
     403: "the plugin's user needs this right, or the licence does not cover it",
 }
+NO_ROUTE = "no handler found for uri"  # with status 400: the server was built without that API
+WITHOUT = (
+    "its distribution lacks this API, as the minimal one does: use the default distribution, or "
+    "leave the resource out and delete dated indices on a schedule"
+)
 # The SDK of 2023 sends the settings as JSON text, with keys as the program wrote them.
 SPELLINGS = {"api_key": "apiKey", "ca_file": "caFile", "ca_data": "caData"}
 
@@ -47,7 +52,7 @@ class SearchClient:
         try:
             return self._api.send(method, path, body, params=params or None)
         except ApiError as error:
-            advice = ADVICE.get(error.status)
+            advice = WITHOUT if NO_ROUTE in error.message else ADVICE.get(error.status)
             raise ServiceError(
                 f"elasticsearch at {self._endpoint}: {error}{': ' + advice if advice else ''}"
             ) from None

@@ -5,15 +5,11 @@ from typing import Any
 from dynamic_providers.handler import Props
 from plugins.elasticstack.cluster_settings import ClusterSettings
 from plugins.elasticstack.component_template import ComponentTemplate
+from plugins.elasticstack.index_lifecycle import IndexLifecycle
 from plugins.elasticstack.index_template import IndexTemplate
 from plugins.elasticstack.security_role import SecurityRole
 from plugins.elasticstack.security_user import SecurityUser
 from plugins.provider import Plugin
-
-NO_ILM = (
-    "the local Elasticsearch is its minimal distribution, which has no _ilm: delete dated "
-    "indices on a schedule there"
-)
 
 
 def _connect(settings: Props) -> Any:
@@ -27,10 +23,11 @@ PLUGIN = Plugin(
     sdk="pulumi_elasticstack",
     connect=_connect,
     secret_settings=frozenset({"elasticsearch"}),
-    absent={"elasticstack:index/indexLifecycle:IndexLifecycle": NO_ILM},
+    absent={},
     handlers={
         "elasticstack:index/clusterSettings:ClusterSettings": ClusterSettings(),
         "elasticstack:index/componentTemplate:ComponentTemplate": ComponentTemplate(),
+        "elasticstack:index/indexLifecycle:IndexLifecycle": IndexLifecycle(),
         "elasticstack:index/indexTemplate:IndexTemplate": IndexTemplate(),
         "elasticstack:index/securityRole:SecurityRole": SecurityRole(),
         "elasticstack:index/securityUser:SecurityUser": SecurityUser(),

@@ -1,4 +1,7 @@
-"""Clients of the real services, one for each plugin."""
+"""Clients of the real services, one for each plugin, and of what stands in for their APIs that
+cannot run here."""
+
+from collections.abc import Iterator
 
 import pytest
 
@@ -8,6 +11,8 @@ from plugins.kubernetes.plugin import PLUGIN as KUBERNETES
 from plugins.minio.plugin import PLUGIN as MINIO
 from plugins.postgresql.plugin import PLUGIN as POSTGRESQL
 from tests.docker_fixtures import Engine
+from tests.fakes.elasticsearch import Elasticsearch
+from tests.fakes.serving import serving
 from tests.kubernetes_fixtures import Cluster
 from tests.services_fixtures import Server
 
@@ -18,6 +23,7 @@ FIXTURES = {
     "elasticstack": "elasticsearch_server",
     "docker": "docker_engine",
     "kubernetes": "kubernetes_cluster",
+    "elasticstack:index/indexLifecycle:IndexLifecycle": "life_cycles",
 }
 
 
@@ -47,12 +53,22 @@ def settings(name: str, server: Server | Engine | Cluster) -> dict[str, object]:
     return {"elasticsearch": f'{{"endpoints": ["{server.url}"], {account}}}'}
 
 
+@pytest.fixture(scope="session")
+def life_cycles(tmp_path_factory) -> Iterator[Server]:
+    """A server that stands in: the minimal distribution of the tests has no life cycles."""
+    with serving(Elasticsearch().app) as url:
+        host, _, port = url.removeprefix("http://").partition(":")
+        log = tmp_path_factory.mktemp("life-cycles") / "none.log"
+        yield Server(host=host, port=int(port), user="elastic", password="of tests", log=log)
+
+
 @pytest.fixture
 def connected(request):
-    """plugin name -> client of the real service, which starts when it is first needed."""
+    """plugin name or token -> client of the real service, which starts when it is first needed."""
 
-    def connect(name: str):
-        server = request.getfixturevalue(FIXTURES[name])
+    def connect(of: str):
+        name = of.partition(":")[0]
+        server = request.getfixturevalue(FIXTURES.get(of) or FIXTURES[name])
         return PLUGINS[name].connect(settings(name, server))
 
     return connect

@@ -458,6 +458,31 @@ CASES: dict[str, Case] = {
         ),
         drifted={"template.settings"},
     ),
+    "elasticstack:index/indexLifecycle:IndexLifecycle": Case(
+        raw={
+            "name": "contract",
+            "hot": {"setPriority": {"priority": 100.0}},
+            "delete": {"minAge": "30d", "delete": {}},
+            "metadata": '{"b": 1}',
+        },
+        change={"delete": {"minAge": "90d", "delete": {}}},
+        changed={"delete.minAge"},
+        drift=_call(
+            "PUT",
+            "/_ilm/policy/contract",
+            {
+                "policy": {
+                    "phases": {
+                        "hot": {"actions": {"set_priority": {"priority": 100}}},
+                        "warm": {"actions": {"forcemerge": {"max_num_segments": 1}}},
+                        "delete": {"min_age": "5d", "actions": {"delete": {}}},
+                    },
+                    "_meta": {"b": 1},
+                }
+            },
+        ),
+        drifted={"delete.minAge", "warm"},
+    ),
     "elasticstack:index/indexTemplate:IndexTemplate": Case(
         raw={
             "name": "contract",

@@ -1,4 +1,5 @@
-"""The contract of dynamic_providers/handler.py, for every handler against the real service."""
+"""The contract of dynamic_providers/handler.py, for every handler against the real service, or
+what stands in for it."""
 
 from concurrent.futures import ThreadPoolExecutor
 
@@ -24,7 +25,7 @@ def test_every_handler_has_a_case():
 
 @pytest.fixture
 def client(token, connected):
-    client = connected(token.partition(":")[0])
+    client = connected(token)
     case, handler = CASES[token], HANDLERS[token]
     case.prepare(client)
     yield client

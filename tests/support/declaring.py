@@ -23,12 +23,13 @@ COMPUTED: dict[str, dict[str, Any]] = {
 
 class Recorder(pulumi.runtime.Mocks):
     """Keeps every registration: name -> (type, inputs), what components say of themselves:
-    name -> outputs, and the names of what each waits for."""
+    name -> outputs, the names of what each waits for, and of what a destroy leaves behind."""
 
     def __init__(self) -> None:
         self.resources: dict[str, tuple[str, dict]] = {}
         self.outputs: dict[str, dict] = {}
         self.waits_for: dict[str, set[str]] = {}
+        self.left_behind: set[str] = set()
 
     def new_resource(self, args: pulumi.runtime.MockResourceArgs):
         assert args.name not in self.resources, f"{args.name} is declared twice"
@@ -45,6 +46,8 @@ class Monitor(pulumi.runtime.mocks.MockMonitor):
     def RegisterResource(self, request):  # noqa: N802 - of the protocol
         urns = [*request.dependencies, request.parent]
         self.mocks.waits_for[request.name] = {urn.rpartition("::")[2] for urn in urns if urn}
+        if request.retainOnDelete:
+            self.mocks.left_behind.add(request.name)
         return super().RegisterResource(request)
 
     def RegisterResourceOutputs(self, request):  # noqa: N802 - gRPC's name

@@ -378,6 +378,25 @@ def test_operators_run_the_stores(resources):
     }
 
 
+def test_elasticsearch_deletes_its_logs_by_itself():
+    recorder = Recorder()
+    resources = declared(runtime, chosen=production(), recorder=recorder)
+    life_cycle = resources["search-life-cycle"][1]
+    assert life_cycle["delete"] == {"minAge": "90d", "delete": {}}
+    for logs in ("airbyte-logs", "audit"):
+        template = resources[f"search-{logs}-template"][1]["template"]
+        assert json.loads(template["settings"])["index.lifecycle.name"] == life_cycle["name"]
+        assert "search-life-cycle" in recorder.waits_for[f"search-{logs}-template"]
+    # The server would refuse: indices are under it.
+    assert "search-life-cycle" in recorder.left_behind
+    assert "search-airbyte-logs-template" not in recorder.left_behind
+    # Nobody else does.
+    assert not [name for name in resources if "cleaner" in name]
+    for service in ("pipeline", "dbt-build"):
+        assert "logs" not in json.loads(resources[f"{service}-files"][1]["data"]["pipeline.json"])
+        assert "logs-password" not in resources[f"{service}-secrets"][1]["stringData"]
+
+
 def test_the_object_store_is_spread_over_its_members(resources):
     (container,) = resources["minio-pods"][1]["spec"]["template"]["spec"]["containers"]
     disks = [part for part in container["command"] if part.endswith("/data")]
