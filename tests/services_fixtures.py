@@ -115,6 +115,7 @@ def elasticsearch_server(service_place: Callable[[str], Place]) -> Iterator[Serv
         logs_dir=place.logs,
         heap=HEAP,
     )
+    files["elasticsearch.yml"] += f"path.repo: {place.tmp / 'snapshots'}\n"
     for name, text in files.items():
         place.write(name, text)
     password_file, password = place.secret("superuser-password")

@@ -1,1 +1,1 @@
-"""The tokens of pulumi_elasticstack: templates, life cycles, roles, users, settings."""
+"""The tokens of pulumi_elasticstack: templates, life cycles, snapshots, roles, users, settings."""

@@ -6,16 +6,16 @@ from typing import TYPE_CHECKING, Any
 
 from dynamic_providers.handler import Live, Props
 from plugins.elasticstack import template as shared
-from plugins.kind import Fields, Kind, compact
+from plugins.elasticstack.named import Named
+from plugins.kind import Fields, compact
 
 if TYPE_CHECKING:
     from plugins.elasticstack.client import SearchClient
 
 
-class ComponentTemplate(Kind):
+class ComponentTemplate(Named):
     KIND = "elasticstack/ComponentTemplate"
-    REPLACE_ON = frozenset({"name"})
-    NAME = "name"
+    PLACE = ("_component_template",)
 
     def normalize(self, raw: Mapping[str, Any]) -> Props:
         fields = Fields(raw)
@@ -25,17 +25,11 @@ class ComponentTemplate(Kind):
         fields.integer("version")
         return fields.done()
 
-    def natural_key(self, spec: Props) -> str:
-        return str(spec["name"])
-
-    def create(self, client: "SearchClient", spec: Props) -> Live:
-        return self.update(client, client.id_of(spec["name"]), {}, spec)
-
     def read(self, client: "SearchClient", id_: str, known: Props) -> Live | None:
-        from plugins.elasticstack.client import name_in, path
+        from plugins.elasticstack.client import name_in
 
         name = name_in(id_)
-        answer = client.send("GET", path("_component_template", name), flat_settings=True)
+        answer = client.send("GET", self.path(name), flat_settings=True)
         if not answer or not answer["component_templates"]:
             return None
         live = answer["component_templates"][0]["component_template"]
@@ -49,17 +43,10 @@ class ComponentTemplate(Kind):
         return Live(id=whole, inputs=self.normalize(inputs))
 
     def update(self, client: "SearchClient", id_: str, old: Props, spec: Props) -> Live:
-        from plugins.elasticstack.client import path
-
         body: Props = {"template": shared.to_api(spec["template"])}
         if "metadata" in spec:
             body["_meta"] = json.loads(spec["metadata"])
         if "version" in spec:
             body["version"] = spec["version"]
-        client.send("PUT", path("_component_template", spec["name"]), body)
+        client.send("PUT", self.path(spec["name"]), body)
         return Live(id=id_, inputs=spec)
-
-    def delete(self, client: "SearchClient", id_: str, known: Props) -> None:
-        from plugins.elasticstack.client import name_in, path
-
-        client.send("DELETE", path("_component_template", name_in(id_)))

@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from dynamic_providers.handler import InputError, Live, Props
-from plugins.kind import Fields, Kind, compact
+from plugins.elasticstack.named import Named, from_api, to_api
+from plugins.kind import Fields, compact
 
 if TYPE_CHECKING:
     from plugins.elasticstack.client import SearchClient
@@ -18,18 +19,11 @@ PHASES = ("hot", "delete")
 AT_ONCE = "0ms"  # as the server spells it
 AGE = re.compile(r"\d+(?:nanos|micros|ms|s|m|h|d)")
 MODIFIED = "modifiedDate"
-API = {  # input -> field of the API
-    "minAge": "min_age",
-    "setPriority": "set_priority",
-    "deleteSearchableSnapshot": "delete_searchable_snapshot",
-}
-OWN = {field: name for name, field in API.items()}
 
 
-class IndexLifecycle(Kind):
+class IndexLifecycle(Named):
     KIND = "elasticstack/IndexLifecycle"
-    REPLACE_ON = frozenset({"name"})
-    NAME = "name"
+    PLACE = ("_ilm", "policy")
     COMPUTED = frozenset({MODIFIED})
 
     def normalize(self, raw: Mapping[str, Any]) -> Props:
@@ -41,17 +35,11 @@ class IndexLifecycle(Kind):
         fields.document("metadata")
         return fields.done()
 
-    def natural_key(self, spec: Props) -> str:
-        return str(spec["name"])
-
-    def create(self, client: "SearchClient", spec: Props) -> Live:
-        return self.update(client, client.id_of(spec["name"]), {}, spec)
-
     def read(self, client: "SearchClient", id_: str, known: Props) -> Live | None:
-        from plugins.elasticstack.client import name_in, path
+        from plugins.elasticstack.client import name_in
 
         name = name_in(id_)
-        answer = client.send("GET", path("_ilm", "policy", name))
+        answer = client.send("GET", self.path(name))
         if not answer or name not in answer:
             return None
         policy = answer[name]["policy"]
@@ -59,30 +47,20 @@ class IndexLifecycle(Kind):
         found |= {phase: _from_api(live) for phase, live in policy["phases"].items()}
         if "_meta" in policy:
             found["metadata"] = compact(policy["_meta"])
-        try:
-            inputs = self.normalize(found)
-        except InputError:  # what is not served here was added by hand: it has to show as drift
-            inputs = found
         whole = id_ if "/" in id_ else client.id_of(name)
-        return Live(id=whole, inputs=inputs, outputs={MODIFIED: answer[name]["modified_date"]})
+        outputs = {MODIFIED: answer[name]["modified_date"]}
+        return Live(id=whole, inputs=self.seen(found), outputs=outputs)
 
     def update(self, client: "SearchClient", id_: str, old: Props, spec: Props) -> Live:
-        from plugins.elasticstack.client import path
-
         policy: Props = {
             "phases": {phase: _to_api(spec[phase]) for phase in PHASES if phase in spec}
         }
         if "metadata" in spec:
             policy["_meta"] = json.loads(spec["metadata"])
-        where = path("_ilm", "policy", spec["name"])
+        where = self.path(spec["name"])
         client.send("PUT", where, {"policy": policy})
         live = client.send("GET", where)[spec["name"]]
         return Live(id=id_, inputs=spec, outputs={MODIFIED: live["modified_date"]})
-
-    def delete(self, client: "SearchClient", id_: str, known: Props) -> None:
-        from plugins.elasticstack.client import name_in, path
-
-        client.send("DELETE", path("_ilm", "policy", name_in(id_)))
 
 
 def _hot(fields: Fields) -> None:
@@ -114,16 +92,9 @@ def _age(fields: Fields) -> None:
 
 
 def _to_api(phase: Props) -> Props:
-    fields = _spelled(phase, API)
+    fields = to_api(phase)
     return {"min_age": fields.pop("min_age"), "actions": fields}
 
 
 def _from_api(live: Props) -> Props:
-    return _spelled({"min_age": live["min_age"], **live["actions"]}, OWN)
-
-
-def _spelled(values: Props, names: Mapping[str, str]) -> Props:
-    return {
-        names.get(key, key): _spelled(value, names) if isinstance(value, dict) else value
-        for key, value in values.items()
-    }
+    return from_api({"min_age": live["min_age"], **live["actions"]})

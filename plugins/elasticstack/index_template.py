@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from dynamic_providers.handler import Live, Props
 from plugins.elasticstack import template as shared
-from plugins.kind import Fields, Kind, compact
+from plugins.elasticstack.named import Named
+from plugins.kind import Fields, compact
 
 if TYPE_CHECKING:
     from plugins.elasticstack.client import SearchClient
@@ -14,10 +15,9 @@ if TYPE_CHECKING:
 DATA_STREAM = {"hidden": "hidden", "allowCustomRouting": "allow_custom_routing"}
 
 
-class IndexTemplate(Kind):
+class IndexTemplate(Named):
     KIND = "elasticstack/IndexTemplate"
-    REPLACE_ON = frozenset({"name"})
-    NAME = "name"
+    PLACE = ("_index_template",)
 
     def normalize(self, raw: Mapping[str, Any]) -> Props:
         fields = Fields(raw)
@@ -31,17 +31,11 @@ class IndexTemplate(Kind):
         fields.integer("version")
         return fields.done()
 
-    def natural_key(self, spec: Props) -> str:
-        return str(spec["name"])
-
-    def create(self, client: "SearchClient", spec: Props) -> Live:
-        return self.update(client, client.id_of(spec["name"]), {}, spec)
-
     def read(self, client: "SearchClient", id_: str, known: Props) -> Live | None:
-        from plugins.elasticstack.client import name_in, path
+        from plugins.elasticstack.client import name_in
 
         name = name_in(id_)
-        answer = client.send("GET", path("_index_template", name), flat_settings=True)
+        answer = client.send("GET", self.path(name), flat_settings=True)
         if not answer or not answer["index_templates"]:
             return None
         live = answer["index_templates"][0]["index_template"]
@@ -64,8 +58,6 @@ class IndexTemplate(Kind):
         return Live(id=whole, inputs=self.normalize(inputs))
 
     def update(self, client: "SearchClient", id_: str, old: Props, spec: Props) -> Live:
-        from plugins.elasticstack.client import path
-
         body: Props = {
             "index_patterns": spec["indexPatterns"],
             "composed_of": spec["composedOfs"],
@@ -78,13 +70,8 @@ class IndexTemplate(Kind):
         if "metadata" in spec:
             body["_meta"] = json.loads(spec["metadata"])
         body |= {field: spec[field] for field in ("priority", "version") if field in spec}
-        client.send("PUT", path("_index_template", spec["name"]), body)
+        client.send("PUT", self.path(spec["name"]), body)
         return Live(id=id_, inputs=spec)
-
-    def delete(self, client: "SearchClient", id_: str, known: Props) -> None:
-        from plugins.elasticstack.client import name_in, path
-
-        client.send("DELETE", path("_index_template", name_in(id_)))
 
 
 def _data_stream(fields: Fields) -> None:

@@ -9,6 +9,8 @@ from plugins.elasticstack.index_lifecycle import IndexLifecycle
 from plugins.elasticstack.index_template import IndexTemplate
 from plugins.elasticstack.security_role import SecurityRole
 from plugins.elasticstack.security_user import SecurityUser
+from plugins.elasticstack.snapshot_lifecycle import SnapshotLifecycle
+from plugins.elasticstack.snapshot_repository import SnapshotRepository
 from plugins.provider import Plugin
 
 
@@ -31,5 +33,7 @@ PLUGIN = Plugin(
         "elasticstack:index/indexTemplate:IndexTemplate": IndexTemplate(),
         "elasticstack:index/securityRole:SecurityRole": SecurityRole(),
         "elasticstack:index/securityUser:SecurityUser": SecurityUser(),
+        "elasticstack:index/snapshotLifecycle:SnapshotLifecycle": SnapshotLifecycle(),
+        "elasticstack:index/snapshotRepository:SnapshotRepository": SnapshotRepository(),
     },
 )

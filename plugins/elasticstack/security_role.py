@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from dynamic_providers.handler import Live, Props
-from plugins.kind import Fields, Kind, compact
+from plugins.elasticstack.named import Named
+from plugins.kind import Fields, compact
 
 if TYPE_CHECKING:
     from plugins.elasticstack.client import SearchClient
@@ -16,10 +17,9 @@ if TYPE_CHECKING:
 METADATA = "{}"  # the server's default
 
 
-class SecurityRole(Kind):
+class SecurityRole(Named):
     KIND = "elasticstack/SecurityRole"
-    REPLACE_ON = frozenset({"name"})
-    NAME = "name"
+    PLACE = ("_security", "role")
 
     def normalize(self, raw: Mapping[str, Any]) -> Props:
         fields = Fields(raw)
@@ -32,17 +32,11 @@ class SecurityRole(Kind):
         fields.document("metadata", default=METADATA)
         return fields.done()
 
-    def natural_key(self, spec: Props) -> str:
-        return str(spec["name"])
-
-    def create(self, client: "SearchClient", spec: Props) -> Live:
-        return self.update(client, client.id_of(spec["name"]), {}, spec)
-
     def read(self, client: "SearchClient", id_: str, known: Props) -> Live | None:
-        from plugins.elasticstack.client import name_in, path
+        from plugins.elasticstack.client import name_in
 
         name = name_in(id_)
-        answer = client.send("GET", path("_security", "role", name))
+        answer = client.send("GET", self.path(name))
         if not answer or name not in answer:
             return None
         live = answer[name]
@@ -62,8 +56,6 @@ class SecurityRole(Kind):
         return Live(id=whole, inputs=self.normalize(inputs))
 
     def update(self, client: "SearchClient", id_: str, old: Props, spec: Props) -> Live:
-        from plugins.elasticstack.client import path
-
         body: Props = {
             "cluster": spec["clusters"],
             "run_as": spec["runAs"],
@@ -73,13 +65,8 @@ class SecurityRole(Kind):
         }
         if "global" in spec:
             body["global"] = json.loads(spec["global"])
-        client.send("PUT", path("_security", "role", spec["name"]), body)
+        client.send("PUT", self.path(spec["name"]), body)
         return Live(id=id_, inputs=spec)
-
-    def delete(self, client: "SearchClient", id_: str, known: Props) -> None:
-        from plugins.elasticstack.client import name_in, path
-
-        client.send("DELETE", path("_security", "role", name_in(id_)))
 
 
 def _indices(fields: Fields) -> None:

@@ -1,10 +1,13 @@
-"""Elasticsearch's life cycles (ILM) as far as the plugin uses them, with the rules of the server.
+"""Elasticsearch's life cycles of indices (ILM) and of snapshots (SLM), and repositories of type
+s3, as far as the plugin uses them, with the rules of the server.
 
-Version 9, of the default distribution: the minimal one that tests run has no `_ilm`.
+Version 9, of the default distribution: the minimal one that tests run has none of the three.
 
 Kept: a version and a date that a PUT without a change leaves alone, phases and actions that the
 server knows, ages with a unit, defaults that it fills in, 404 for what is not there, and no end of
-a policy that indices are under. `indices` are those: name of an index -> its policy.
+a policy that indices are under. `indices` are those: name of an index -> its policy. A policy of
+snapshots names a repository that is there, and keeps no fewer than it may; a repository names a
+bucket and one of `clients`, and its settings come back as texts.
 """
 
 import re
@@ -43,12 +46,21 @@ class Elasticsearch:
     def __init__(self) -> None:
         self.policies: dict[str, dict] = {}
         self.indices: dict[str, str] = {}
+        self.schedules: dict[str, dict] = {}
+        self.repositories: dict[str, dict] = {}
+        self.clients = {"default"}
         self.app = Starlette(
             routes=[
                 Route("/", lambda _: JSONResponse({"cluster_uuid": "stands-in"})),
                 Route("/_ilm/policy/{name}", self._get),
                 Route("/_ilm/policy/{name}", self._put, methods=["PUT"]),
                 Route("/_ilm/policy/{name}", self._delete, methods=["DELETE"]),
+                Route("/_slm/policy/{name}", self._get_schedule),
+                Route("/_slm/policy/{name}", self._put_schedule, methods=["PUT"]),
+                Route("/_slm/policy/{name}", self._delete_schedule, methods=["DELETE"]),
+                Route("/_snapshot/{name}", self._get_repository),
+                Route("/_snapshot/{name}", self._put_repository, methods=["PUT"]),
+                Route("/_snapshot/{name}", self._delete_repository, methods=["DELETE"]),
             ],
             exception_handlers={RefusedError: lambda _, refused: refused.answer},
         )
@@ -88,6 +100,75 @@ class Elasticsearch:
         self._held(name)
         del self.policies[name]
         return JSONResponse({"acknowledged": True})
+
+    async def _get_schedule(self, request: Request) -> JSONResponse:
+        name = request.path_params["name"]
+        self._scheduled(name)
+        told = {"version": 1, "modified_date_millis": 1, "stats": {"policy": name}}
+        return JSONResponse({name: {**told, "policy": self.schedules[name]}})
+
+    async def _put_schedule(self, request: Request) -> JSONResponse:
+        policy = await request.json()
+        retention = policy.get("retention", {})
+        if policy["repository"] not in self.repositories:
+            reason = f"no such repository [{policy['repository']}]"
+            raise RefusedError("illegal_argument_exception", reason)
+        if not (UNIT.fullmatch(policy["schedule"]) or len(policy["schedule"].split()) in (6, 7)):
+            raise RefusedError(
+                "action_request_validation_exception",
+                f"Validation Failed: 1: invalid schedule [{policy['schedule']}]: must be a valid "
+                "cron expression or time unit;",
+            )
+        if retention.get("min_count", 1) > retention.get("max_count", float("inf")):
+            reason = "minimum snapshot count cannot be larger than maximum snapshot count"
+            raise RefusedError("illegal_argument_exception", reason)
+        self.schedules[request.path_params["name"]] = policy
+        return JSONResponse({"acknowledged": True})
+
+    async def _delete_schedule(self, request: Request) -> JSONResponse:
+        name = request.path_params["name"]
+        self._scheduled(name)
+        del self.schedules[name]
+        return JSONResponse({"acknowledged": True})
+
+    def _scheduled(self, name: str) -> None:
+        if name not in self.schedules:
+            reason = f"snapshot lifecycle policy not found: {name}"
+            raise RefusedError("resource_not_found_exception", reason, 404)
+
+    async def _get_repository(self, request: Request) -> JSONResponse:
+        name = request.path_params["name"]
+        self._registered(name)
+        return JSONResponse({name: self.repositories[name]})
+
+    async def _put_repository(self, request: Request) -> JSONResponse:
+        name, body = request.path_params["name"], await request.json()
+        settings = body["settings"]
+        if body["type"] != "s3":
+            reason = f"[{name}] repository type [{body['type']}] does not exist"
+            raise RefusedError("repository_exception", reason, 500)
+        if not settings.get("bucket"):
+            reason = f"[{name}] No bucket defined for s3 repository"
+            raise RefusedError("repository_exception", reason, 500)
+        if settings["client"] not in self.clients:
+            reason = f"[{name}] Unknown s3 client name [{settings['client']}]"
+            raise RefusedError("repository_verification_exception", reason, 500)
+        texts = {
+            key: str(value).lower() if isinstance(value, bool) else str(value)
+            for key, value in settings.items()
+        }
+        self.repositories[name] = {"type": "s3", "settings": texts}
+        return JSONResponse({"acknowledged": True})
+
+    async def _delete_repository(self, request: Request) -> JSONResponse:
+        name = request.path_params["name"]
+        self._registered(name)
+        del self.repositories[name]
+        return JSONResponse({"acknowledged": True})
+
+    def _registered(self, name: str) -> None:
+        if name not in self.repositories:
+            raise RefusedError("repository_missing_exception", f"[{name}] missing", 404)
 
     def _held(self, name: str) -> dict:
         if name not in self.policies:

@@ -24,6 +24,7 @@ FIXTURES = {
     "docker": "docker_engine",
     "kubernetes": "kubernetes_cluster",
     "elasticstack:index/indexLifecycle:IndexLifecycle": "life_cycles",
+    "elasticstack:index/snapshotLifecycle:SnapshotLifecycle": "life_cycles",
 }
 
 

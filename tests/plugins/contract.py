@@ -109,6 +109,11 @@ def _call(method: str, path: str, body: Any = None) -> Callable[[Any, str], None
     return run
 
 
+def _repository(client: Any) -> None:
+    settings = {"bucket": "backups", "client": "default"}
+    client.send("PUT", "/_snapshot/contract-backups", {"type": "s3", "settings": settings})
+
+
 def _lake(client: Any) -> None:
     _sql("CREATE DATABASE contract_lake", "CREATE ROLE contract_reader")(client)
     tables = ("CREATE SCHEMA gold", "CREATE TABLE gold.a (x int)", "CREATE TABLE gold.b (x int)")
@@ -544,6 +549,53 @@ CASES: dict[str, Case] = {
         changed={"password", "email"},
         drift=_call("PUT", "/_security/user/contract/_disable"),
         drifted={"enabled"},
+    ),
+    "elasticstack:index/snapshotLifecycle:SnapshotLifecycle": Case(
+        prepare=_repository,
+        raw={
+            "name": "contract",
+            "repository": "contract-backups",
+            "schedule": "0 30 1 * * ?",
+            "indices": ["logs-*", "audit-*"],
+            "includeGlobalState": False,
+            "metadata": '{"b": 1}',
+            "expireAfter": "30d",
+            "minCount": 7.0,
+        },
+        change={"schedule": "0 30 2 * * ?", "maxCount": 50, "ignoreUnavailable": True},
+        changed={"schedule", "maxCount", "ignoreUnavailable"},
+        drift=_call(
+            "PUT",
+            "/_slm/policy/contract",
+            {
+                "name": "<snap-{now/d}>",
+                "schedule": "0 30 2 * * ?",
+                "repository": "contract-backups",
+                "config": {
+                    "indices": ["logs-*", "audit-*"],
+                    "include_global_state": False,
+                    "ignore_unavailable": True,
+                    "metadata": {"b": 1},
+                },
+                "retention": {"expire_after": "5d", "min_count": 7, "max_count": 50},
+            },
+        ),
+        drifted={"expireAfter"},
+    ),
+    "elasticstack:index/snapshotRepository:SnapshotRepository": Case(
+        raw={"name": "contract", "fs": {"location": "contract", "maxNumberOfSnapshots": 20.0}},
+        change={"fs": {"location": "contract", "compress": False}, "verify": False},
+        changed={"fs.compress", "fs.maxNumberOfSnapshots", "verify"},
+        drift=_call(
+            "PUT",
+            "/_snapshot/contract",
+            {
+                "type": "fs",
+                "settings": {"location": "contract", "compress": False, "chunk_size": "1gb"},
+            },
+        ),
+        drifted={"fs.chunkSize"},
+        imports=frozenset({"verify"}),
     ),
     "elasticstack:index/clusterSettings:ClusterSettings": Case(
         raw={

@@ -102,6 +102,7 @@ writer = elasticstack.SecurityRole(
 elasticstack.SecurityUser(
     "writer", username="writer", password=password, roles=[writer.name], opts=search
 )
+elasticstack.SnapshotRepository("kept", name="program", fs={"location": "program"}, opts=search)
 elasticstack.ClusterSettings(
     "limits",
     persistent={"settings": [{"name": "search.default_search_timeout", "value": "30s"}]},
