@@ -2,13 +2,13 @@
 
 import socket
 import ssl
-import threading
+from contextlib import ExitStack
 
 import pytest
 
-from pipeline.certificates import KEPT_S, SSL_REQUEST, CertificateMetrics
+from pipeline.certificates import KEPT_S, CertificateMetrics
 from tests.support import tls
-from tests.support.tls import write_certificate
+from tests.support.tls import handshaking, write_certificate
 from tls.authority import load
 from tls.contexts import server_context
 
@@ -24,35 +24,13 @@ def files(tmp_path, monkeypatch):
 @pytest.fixture
 def serve(files):
     """Starts a server that does no more than the handshake; returns its port."""
-    listeners = []
+    with ExitStack() as running:
 
-    def start(postgresql: bool = False, context: ssl.SSLContext | None = None) -> int:
-        listener = socket.create_server(("127.0.0.1", 0))
-        listeners.append(listener)
+        def start(postgresql: bool = False, context: ssl.SSLContext | None = None) -> int:
+            served = handshaking(context or server_context(files), postgresql=postgresql)
+            return running.enter_context(served)
 
-        def accept() -> None:
-            while True:
-                try:
-                    raw, _ = listener.accept()
-                except OSError:
-                    return
-                with raw:
-                    if postgresql:
-                        assert raw.recv(8) == SSL_REQUEST
-                        raw.sendall(b"S")
-                    try:
-                        with (context or server_context(files)).wrap_socket(raw, server_side=True):
-                            pass
-                    except OSError:
-                        pass
-
-        threading.Thread(target=accept, daemon=True).start()
-        return listener.getsockname()[1]
-
-    yield start
-    for listener in listeners:
-        listener.shutdown(socket.SHUT_RDWR)
-        listener.close()
+        yield start
 
 
 def values(metrics: CertificateMetrics) -> dict[str, float]:

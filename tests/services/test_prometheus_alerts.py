@@ -1,8 +1,6 @@
 """The alerts of the stacks in a running Prometheus, on what real services tell."""
 
 import re
-import socket
-import ssl
 import threading
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -18,7 +16,7 @@ from services.prometheus import config
 from services.prometheus.config import Scrape
 from tests.services.running import installed, wait_until
 from tests.support.ports import free_ports
-from tests.support.tls import SIGNER, write_certificate
+from tests.support.tls import SIGNER, handshaking, write_certificate
 from tls.contexts import server_context
 
 
@@ -31,25 +29,8 @@ def short_lived(tmp_path, monkeypatch):
     files.certificate.write_text(issued.certificate)
     monkeypatch.setenv("SSL_CERT_FILE", str(files.ca))
     monkeypatch.setenv("SSL_CERT_DIR", str(tmp_path / "none"))
-    context = server_context(files)
-    listener = socket.create_server(("127.0.0.1", 0))
-
-    def accept() -> None:
-        while True:
-            try:
-                raw, _ = listener.accept()
-            except OSError:
-                return
-            try:
-                with raw, context.wrap_socket(raw, server_side=True):
-                    pass
-            except (OSError, ssl.SSLError):
-                pass
-
-    threading.Thread(target=accept, daemon=True).start()
-    yield listener.getsockname()[1]
-    listener.shutdown(socket.SHUT_RDWR)
-    listener.close()
+    with handshaking(server_context(files)) as port:
+        yield port
 
 
 @pytest.fixture

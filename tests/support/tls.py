@@ -4,9 +4,10 @@ import os
 import socket
 import ssl
 import struct
+import threading
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -77,6 +78,30 @@ def connection(
             raw.sendall(SSL_REQUEST)
             assert raw.recv(1) == b"S"
         yield raw
+
+
+@contextmanager
+def handshaking(context: ssl.SSLContext, *, postgresql: bool = False) -> Iterator[int]:
+    """Port of a server that does no more than the handshake."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def accept() -> None:
+            while True:
+                try:
+                    raw, _ = listener.accept()
+                except OSError:
+                    return
+                with raw, suppress(OSError):
+                    if postgresql:
+                        assert raw.recv(len(SSL_REQUEST)) == SSL_REQUEST
+                        raw.sendall(b"S")
+                    context.wrap_socket(raw, server_side=True).close()
+
+        threading.Thread(target=accept, daemon=True).start()
+        try:
+            yield listener.getsockname()[1]
+        finally:
+            listener.shutdown(socket.SHUT_RDWR)  # close alone does not end accept
 
 
 def served(port: int, signer: Authority = SIGNER, *, postgresql: bool = False) -> str:
