@@ -7,6 +7,20 @@ from components.runtime import runtime_for
 from components.storage.object_store import ExternalStore
 from settings import OTHER_SEEDS, SettingsError, parse
 
+
+def external(endpoint: str, bucket: str, region: str, account: str) -> ExternalStore | None:
+    """account: namespace of the keys of its user and password."""
+    if not endpoint:
+        return None
+    keys = pulumi.Config(account)
+    return ExternalStore(
+        bucket=bucket,
+        region=region,
+        access_key=keys.require_secret("user"),
+        secret_key=keys.require_secret("password"),
+    )
+
+
 config = pulumi.Config()
 try:
     settings = parse(
@@ -19,13 +33,6 @@ try:
 except SettingsError as fault:
     raise pulumi.RunError(str(fault)) from None
 other_seeds = [config.get_secret(key) for key in OTHER_SEEDS]
-account = pulumi.Config("minio")
-external_store = settings.object_store_endpoint and ExternalStore(
-    bucket=settings.object_store_bucket,
-    region=settings.object_store_region,
-    access_key=account.require_secret("user"),
-    secret_key=account.require_secret("password"),
-)
 platform = Platform(
     "platform",
     settings=settings,
@@ -33,7 +40,15 @@ platform = Platform(
     runtime=runtime,
     seed=config.require_secret("seed"),
     other_seeds=[seed for seed in other_seeds if seed is not None],
-    external_store=external_store or None,
+    external_store=external(
+        settings.object_store_endpoint,
+        settings.object_store_bucket,
+        settings.object_store_region,
+        "minio",
+    ),
+    backup_store=external(
+        settings.backup_endpoint, settings.backup_bucket, settings.backup_region, "backup"
+    ),
 )
 
 for name, value in platform.outputs.items():

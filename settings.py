@@ -27,6 +27,9 @@ STORE_KEYS = (
     "objectStoreNetwork",
 )
 STORE_ACCOUNT = ("minio:user", "minio:password")
+# Keys of an S3 service elsewhere that backups go to: all of them, or none.
+BACKUP_KEYS = ("backupEndpoint", "backupBucket", "backupRegion", "backupNetwork")
+BACKUP_ACCOUNT = ("backup:user", "backup:password")
 SECURE_URL = re.compile(r"https://[A-Za-z0-9.-]+(:[0-9]{1,5})?")
 BUCKET_NAME = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 REGION = re.compile(r"[a-z0-9-]+")
@@ -62,6 +65,10 @@ class Settings:
     object_store_bucket: str
     object_store_region: str
     object_store_network: str
+    backup_endpoint: str
+    backup_bucket: str
+    backup_region: str
+    backup_network: str
     images: Mapping[str, str]
     urls: Mapping[str, str]
 
@@ -125,6 +132,10 @@ def _named(pattern: re.Pattern[str], expected: str) -> Callable[[Any], str]:
     return parse
 
 
+_bucket_name = _named(BUCKET_NAME, "3 to 63 lower-case letters, digits, hyphens and dots")
+_region = _named(REGION, "lower-case letters, digits and hyphens, such as eu-central-1")
+
+
 def _choice(*valid: str) -> Callable[[Any], str]:
     def parse(value: Any) -> str:
         if value not in valid:
@@ -150,15 +161,13 @@ _PARSERS: Mapping[str, tuple[str, Callable[[Any], Any]]] = {
     "storageClass": ("storage_class", str),
     "airbyte": ("airbyte", _choice(*ENGINES)),
     "objectStoreEndpoint": ("object_store_endpoint", _secure_url),
-    "objectStoreBucket": (
-        "object_store_bucket",
-        _named(BUCKET_NAME, "3 to 63 lower-case letters, digits, hyphens and dots"),
-    ),
-    "objectStoreRegion": (
-        "object_store_region",
-        _named(REGION, "lower-case letters, digits and hyphens, such as eu-central-1"),
-    ),
+    "objectStoreBucket": ("object_store_bucket", _bucket_name),
+    "objectStoreRegion": ("object_store_region", _region),
     "objectStoreNetwork": ("object_store_network", _network),
+    "backupEndpoint": ("backup_endpoint", _secure_url),
+    "backupBucket": ("backup_bucket", _bucket_name),
+    "backupRegion": ("backup_region", _region),
+    "backupNetwork": ("backup_network", _network),
 }
 OTHER_SEEDS = ("nextSeed", "formerSeed")  # set while credentials are replaced
 _SECRET_KEYS = ("seed", *OTHER_SEEDS)
@@ -205,14 +214,21 @@ def parse(
             f"{NAMESPACE}:airbyte: 'product': the product runs on Kubernetes alone: expected "
             f"embedded with runtime {settings.runtime!r} (Pulumi.{stack}.yaml, docs/adr/0010)"
         )
-    if given & set(STORE_KEYS):
-        account = {key for key in STORE_ACCOUNT if config.get(key)}
-        _check_store(stack, settings.runtime, given | account)
-        if not encrypted(STORE_ACCOUNT[1]):
-            raise SettingsError(
-                f"{STORE_ACCOUNT[1]}: is in clear text in Pulumi.{stack}.yaml: "
-                f"pulumi config set --secret {STORE_ACCOUNT[1]} VALUE"
-            )
+    for store in STORES:
+        if given & set(store.keys):
+            account = {key for key in store.account if config.get(key)}
+            _check_store(stack, settings.runtime, store, given | account)
+            password = store.account[1]
+            if not encrypted(password):
+                raise SettingsError(
+                    f"{password}: is in clear text in Pulumi.{stack}.yaml: "
+                    f"pulumi config set --secret {password} VALUE"
+                )
+    if settings.backup_endpoint and _same_bucket(settings):
+        raise SettingsError(
+            f"{NAMESPACE}:backupBucket: {settings.backup_bucket!r}: is the stack's own bucket: "
+            f"expected one of another service, or region (Pulumi.{stack}.yaml)"
+        )
     return settings
 
 
@@ -220,19 +236,51 @@ def _missing(keys: tuple[str, ...], given: Set[str]) -> list[str]:
     return [key for key in keys if key not in given]
 
 
-def _check_store(stack: str, runtime: str, given: Set[str]) -> None:
-    key = next(key for key in STORE_KEYS if key in given)
+@dataclass(frozen=True, kw_only=True)
+class _Store:
+    """An S3 service that is there already: what it is called, its keys, the keys of its account
+    with the secret one last, and what runtimes other than clusters have in its place."""
+
+    what: str
+    keys: tuple[str, ...]
+    account: tuple[str, str]
+    elsewhere: str
+
+
+STORES = (
+    _Store(
+        what="an object store of your own",
+        keys=STORE_KEYS,
+        account=STORE_ACCOUNT,
+        elsewhere="the stack brings MinIO",
+    ),
+    _Store(
+        what="a backup store",
+        keys=BACKUP_KEYS,
+        account=BACKUP_ACCOUNT,
+        elsewhere="bin/dataflow backup makes backups",
+    ),
+)
+
+
+def _check_store(stack: str, runtime: str, store: _Store, given: Set[str]) -> None:
+    key = next(key for key in store.keys if key in given)
     place = f"{NAMESPACE}:{key}:"
-    if missing := _missing((*STORE_KEYS, *STORE_ACCOUNT), given):
+    if missing := _missing((*store.keys, *store.account), given):
         raise SettingsError(
-            f"{place} an object store of your own needs {', '.join(missing)} too: "
+            f"{place} {store.what} needs {', '.join(missing)} too: "
             f"see Pulumi.yaml for what they say (Pulumi.{stack}.yaml)"
         )
     if runtime != "kubernetes":
         raise SettingsError(
-            f"{place} expected runtime kubernetes: on {runtime!r} the stack brings MinIO "
+            f"{place} expected runtime kubernetes: on {runtime!r} {store.elsewhere} "
             f"(Pulumi.{stack}.yaml)"
         )
+
+
+def _same_bucket(settings: Settings) -> bool:
+    own = (settings.object_store_endpoint, settings.object_store_bucket)
+    return own == (settings.backup_endpoint, settings.backup_bucket)
 
 
 def _plain(text: str) -> Any:

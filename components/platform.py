@@ -26,11 +26,13 @@ from components.processing.dremio import STORE_USER as DREMIO_STORE_USER
 from components.processing.dremio import Dremio, DremioArgs
 from components.processing.pipeline import EXPORTED, Pipeline, PipelineArgs
 from components.processing.reflections import Reflections, ReflectionsArgs
+from components.runtime.catalog import OBJECT_STORE
 from components.runtime.products.dremio import PREFIX as DREMIO_PREFIX
 from components.runtime.service import Archive, Runtime
 from components.security.credentials import Credentials
 from components.security.tls import CertificateAuthority, CertificateAuthorityArgs
 from components.sizing import PROFILES
+from components.storage.backups import COPY_ACCESS, Backups, BackupsArgs, archive
 from components.storage.object_store import Access, ExternalStore, ObjectStore, ObjectStoreArgs
 from components.storage.postgres import Owner, Postgres, PostgresArgs
 from components.storage.search import Search, SearchArgs
@@ -50,14 +52,16 @@ ACCESS = (
         read=(Layer.BRONZE, Layer.SILVER, Layer.GOLD),
         write=(DREMIO_PREFIX, Layer.SILVER, Layer.GOLD),
     ),
-    Access(user=BACKUP_STORE_USER, read=(BACKUPS,), write=(BACKUPS,)),
 )
+# Without a backup store, PostgreSQL's archive is in the stack's own bucket.
+ARCHIVE_ACCESS = Access(user=BACKUP_STORE_USER, read=(BACKUPS,), write=(BACKUPS,))
 
 
 class Platform(pulumi.ComponentResource):
     """Everything of one stack.
 
     other_seeds: whose authorities are trusted too, while credentials are replaced.
+    external_store: in place of the stack's own object store. backup_store: for its backups.
     outputs: name -> address, for `pulumi stack output`.
     """
 
@@ -73,6 +77,7 @@ class Platform(pulumi.ComponentResource):
         seed: pulumi.Output[str],
         other_seeds: Sequence[pulumi.Output[str]] = (),
         external_store: ExternalStore | None = None,
+        backup_store: ExternalStore | None = None,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__("dataflow:index:Platform", name, None, opts)
@@ -100,18 +105,35 @@ class Platform(pulumi.ComponentResource):
             "object-store",
             ObjectStoreArgs(
                 context=context,
-                access=(*ACCESS, *([PRODUCT_ACCESS] if with_product else [])),
+                access=(
+                    *ACCESS,
+                    COPY_ACCESS if backup_store else ARCHIVE_ACCESS,
+                    *([PRODUCT_ACCESS] if with_product else []),
+                ),
                 retention=retention(flow),
                 external=external_store,
             ),
             inside,
         )
+        archived = (
+            archive(context, backup_store)
+            if backup_store
+            else Archive(
+                store=OBJECT_STORE, bucket=store.bucket(BACKUP_STORE_USER), prefix=BACKUPS
+            )
+        )
+        if backup_store:
+            Backups(
+                "backups",
+                BackupsArgs(context=context, object_store=store, archive=archived),
+                inside,
+            )
         postgres = Postgres(
             "postgres",
             PostgresArgs(
                 context=context,
                 owners=(*(PRODUCT_OWNERS if with_product else EMBEDDED_OWNERS), *OWNERS),
-                archive=Archive(bucket=store.bucket(BACKUP_STORE_USER), prefix=BACKUPS),
+                archive=archived,
             ),
             inside,
         )

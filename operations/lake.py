@@ -3,7 +3,7 @@
 import hashlib
 import json
 import tarfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
@@ -12,10 +12,9 @@ from minio import Minio
 from flow.derive import BUCKET
 from operations.archive import SEALED
 from operations.sealed import Keys, sealing, unsealing
+from pipeline.objects import kept, put, reading
 
 FILE = f"lake{SEALED}"
-TYPE = "Content-Type"
-USER_METADATA = "x-amz-meta-"
 HEADERS = "DATAFLOW.headers"  # keyword of an extended header of the archive
 
 
@@ -41,16 +40,12 @@ def save(store: Minio, folder: Path, keys: Keys) -> dict[str, Any]:
         tarfile.open(fileobj=cast(BinaryIO, sealed), mode="w|", format=tarfile.PAX_FORMAT) as tar,
     ):
         for name in _names(store):
-            answer = store.get_object(BUCKET, name)
-            try:
+            with reading(store, BUCKET, name) as answer:
                 member = tarfile.TarInfo(name)
                 member.size = int(answer.headers["Content-Length"])
-                member.pax_headers = {HEADERS: json.dumps(_headers(answer.headers))}
+                member.pax_headers = {HEADERS: json.dumps(kept(answer.headers))}
                 content = _Hashing(answer)
                 tar.addfile(member, cast(BinaryIO, content))
-            finally:
-                answer.close()
-                answer.release_conn()
             digests[name] = content.digest.hexdigest()
             total += member.size
     return {"objects": len(digests), "bytes": total, "sha256": _checksum(digests)}
@@ -69,7 +64,7 @@ def load(store: Minio, folder: Path, keys: Keys) -> dict[str, Any]:
             if content is None:
                 raise ValueError(f"object {member.name!r}: expected a file in the archive")
             headers = json.loads(member.pax_headers[HEADERS])
-            _put(store, member.name, content, member.size, headers)
+            put(store, BUCKET, member.name, content, member.size, headers)
             digests[member.name] = sha256(store, member.name)
             total += member.size
     return {"objects": len(digests), "bytes": total, "sha256": _checksum(digests)}
@@ -80,51 +75,23 @@ def copy(source: Minio, target: Minio, prefix: str) -> int:
     there = set(_names(target, prefix))
     missing = [name for name in _names(source, prefix) if name not in there]
     for name in missing:
-        answer = source.get_object(BUCKET, name)
-        try:
+        with reading(source, BUCKET, name) as answer:
             size = int(answer.headers["Content-Length"])
-            _put(target, name, answer, size, _headers(answer.headers))
-        finally:
-            answer.close()
-            answer.release_conn()
+            put(target, BUCKET, name, answer, size, kept(answer.headers))
     return len(missing)
 
 
-def _put(store: Minio, name: str, content: Any, size: int, headers: Mapping[str, str]) -> None:
-    store.put_object(
-        BUCKET,
-        name,
-        content,
-        size,
-        content_type=headers.get(TYPE, "application/octet-stream"),
-        metadata={key: value for key, value in headers.items() if key != TYPE},
-    )
-
-
 def sha256(store: Minio, name: str) -> str:
-    answer = store.get_object(BUCKET, name)
-    try:
-        digest = hashlib.sha256()
+    digest = hashlib.sha256()
+    with reading(store, BUCKET, name) as answer:
         for part in answer.stream(1 << 20):
             digest.update(part)
-        return digest.hexdigest()
-    finally:
-        answer.close()
-        answer.release_conn()
+    return digest.hexdigest()
 
 
 def _names(store: Minio, prefix: str = "") -> Iterator[str]:
     for found in store.list_objects(BUCKET, prefix=prefix, recursive=True):
         yield str(found.object_name)
-
-
-def _headers(headers: Any) -> dict[str, str]:
-    """The type of an object, and the user's metadata."""
-    return {
-        key: value
-        for key, value in headers.items()
-        if key.lower().startswith(USER_METADATA) or key.lower() == TYPE.lower()
-    }
 
 
 def _checksum(digests: dict[str, str]) -> str:

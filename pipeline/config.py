@@ -1,10 +1,10 @@
 """Settings of a pipeline: one JSON file, rendered from the flow and the stack."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from cronsim import CronSimError
 
@@ -12,6 +12,8 @@ from dynamic_providers import inputs
 from dynamic_providers.handler import InputError
 from pipeline.schedule import quartz
 from tls.files import KeyPair, key_pair
+
+T = TypeVar("T")
 
 
 class ConfigError(ValueError):
@@ -123,11 +125,46 @@ class Config:
     certificates: Mapping[str, str]
 
 
+@dataclass(frozen=True, kw_only=True)
+class StoreConfig:
+    """A bucket and an account of it. ca_file: the authority that vouches for the service; None:
+    one that this machine knows."""
+
+    url: str
+    bucket: str
+    region: str
+    user_file: Path
+    password_file: Path
+    ca_file: Path | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class MirrorConfig:
+    """lake: what is copied. backup: where to, below `prefix`. folders: of the lake.
+    archive: of PostgreSQL, which belongs to the copy. restore_point: what is brought back."""
+
+    lake: StoreConfig
+    backup: StoreConfig
+    prefix: str
+    folders: tuple[str, ...]
+    archive: str
+    restore_point: str
+
+
 def load(path: Path) -> Config:
     """Raises ConfigError."""
+    return _load(path, parse)
+
+
+def load_mirror(path: Path) -> MirrorConfig:
+    """Raises ConfigError."""
+    return _load(path, parse_mirror)
+
+
+def _load(path: Path, read: Callable[[Mapping[str, Any]], T]) -> T:
     try:
         raw = json.loads(path.read_text())
-        return parse(inputs.mapping(raw, "the file"))
+        return read(inputs.mapping(raw, "the file"))
     except OSError as fault:
         raise ConfigError(f"{path}: {fault.strerror}") from None
     except ValueError as fault:  # not JSON, or an InputError
@@ -167,6 +204,35 @@ def parse(raw: Mapping[str, Any]) -> Config:
         schedule=_schedule(found.get("schedule")),
         tls=key_pair(found.get("tls")),
         certificates=_certificates(found.get("certificates", {})),
+    )
+
+
+def parse_mirror(raw: Mapping[str, Any]) -> MirrorConfig:
+    """Raises InputError."""
+    names = ("prefix", "archive")
+    found = inputs.known_keys(raw, ("lake", "backup", "folders", *names), ("restorePoint",))
+    prefix, archive = (inputs.text(found[name], name) for name in names)
+    return MirrorConfig(
+        lake=_store(found["lake"], "lake"),
+        backup=_store(found["backup"], "backup"),
+        prefix=prefix,
+        folders=tuple(inputs.texts(found["folders"], "folders")),
+        archive=archive,
+        restore_point=str(found.get("restorePoint", "")),
+    )
+
+
+def _store(raw: Any, at: str) -> StoreConfig:
+    keys = ("url", "bucket", "region", "userFile", "passwordFile")
+    found = inputs.known_keys(inputs.mapping(raw, at), keys, ("caFile",), at)
+    authority = found.get("caFile")
+    return StoreConfig(
+        url=_url(found["url"], f"{at}.url"),
+        bucket=inputs.text(found["bucket"], f"{at}.bucket"),
+        region=inputs.text(found["region"], f"{at}.region"),
+        user_file=_path(found["userFile"], f"{at}.userFile"),
+        password_file=_path(found["passwordFile"], f"{at}.passwordFile"),
+        ca_file=None if authority is None else _path(authority, f"{at}.caFile"),
     )
 
 

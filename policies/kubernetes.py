@@ -498,6 +498,8 @@ def _storage(resource: Resource, stack: Stack, context: Context) -> Found:
 def _bounded_job(resource: Resource, _context: Context) -> Found:
     job = resource.props["spec"]
     if resource.kind == "CronJob":
+        if (overlap := job["concurrencyPolicy"]).text not in ("Forbid", "Replace"):
+            yield violation(overlap)
         job = job["jobTemplate.spec"]
     for key in ("backoffLimit", "activeDeadlineSeconds", "ttlSecondsAfterFinished"):
         if job[key].value is None:
@@ -521,6 +523,7 @@ EDGES: Mapping[str, tuple[str, ...]] = {
     "dbt-build": ("airbyte", "dremio", "postgres", "superset"),
     "dremio": ("elasticsearch", "minio", "postgres", "zookeeper"),
     "dremio-executor": ("elasticsearch", "minio", "postgres", "zookeeper"),
+    "lake-backup": ("minio",),
     "pipeline": (
         *("airbyte", "dremio", "elasticsearch", "minio", "postgres", "prometheus", "superset"),
     ),
@@ -827,8 +830,8 @@ RULES = (
     Rule(
         id="K30",
         title="Jobs are bounded.",
-        why="A job that fails for ever, or never ends, fills the cluster.",
-        fix="set backoffLimit, activeDeadlineSeconds and ttlSecondsAfterFinished",
+        why="A job that fails for ever, never ends, or starts beside itself, fills the cluster.",
+        fix="set backoffLimit, activeDeadlineSeconds and ttlSecondsAfterFinished; Forbid overlaps",
         severity=Severity.LOW,
         types=BATCH,
         check=_bounded_job,

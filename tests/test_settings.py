@@ -24,6 +24,10 @@ VALID = {
     "dataflow:objectStoreBucket": "",
     "dataflow:objectStoreRegion": "",
     "dataflow:objectStoreNetwork": "",
+    "dataflow:backupEndpoint": "",
+    "dataflow:backupBucket": "",
+    "dataflow:backupRegion": "",
+    "dataflow:backupNetwork": "",
     "dremio:url": "https://dremio.test",
     "images:minio": "registry.test/minio:1",
     "dataflow:seed": "not read here",
@@ -97,31 +101,55 @@ STORE = {
     "minio:user": "an access key",
     "minio:password": "a secret key",
 }
+BACKUP = {
+    "dataflow:backupEndpoint": "https://backups.example.org:9000",
+    "dataflow:backupBucket": "example-backups",
+    "dataflow:backupRegion": "eu-west-1",
+    "dataflow:backupNetwork": "192.0.2.0/24",
+    "backup:user": "an access key",
+    "backup:password": "a secret key",
+}
+EXTERNAL = pytest.mark.parametrize("store", [STORE, BACKUP], ids=["object store", "backup store"])
 
 
-def test_an_object_store_of_ones_own():
-    settings = parse("prod", {**VALID, **ON_A_CLUSTER, **STORE})
+def test_stores_that_are_there_already():
+    settings = parse("prod", {**VALID, **ON_A_CLUSTER, **STORE, **BACKUP})
     assert settings.object_store_endpoint == "https://s3.eu-central-1.amazonaws.com"
     assert settings.object_store_bucket == "example-datalake"
+    assert settings.backup_endpoint == "https://backups.example.org:9000"
+    assert settings.backup_bucket == "example-backups"
 
 
-@pytest.mark.parametrize("missing", STORE)
-def test_a_part_of_an_object_store_is_refused(missing):
-    some = {key: value for key, value in STORE.items() if key != missing}
+@pytest.mark.parametrize(
+    ("store", "missing"), [(store, key) for store in (STORE, BACKUP) for key in store]
+)
+def test_a_part_of_a_store_is_refused(store, missing):
+    some = {key: value for key, value in store.items() if key != missing}
     with pytest.raises(SettingsError) as error:
         parse("prod", {**VALID, **ON_A_CLUSTER, **some})
     assert f"needs {missing.removeprefix('dataflow:')} too" in str(error.value)
 
 
-def test_an_object_store_of_ones_own_is_for_clusters():
-    with pytest.raises(SettingsError, match="expected runtime kubernetes: on 'process' the stack"):
-        parse("local", {**VALID, **STORE})
+@EXTERNAL
+def test_a_store_of_ones_own_is_for_clusters(store):
+    with pytest.raises(SettingsError, match="expected runtime kubernetes: on 'process'"):
+        parse("local", {**VALID, **store})
 
 
-def test_a_secret_key_in_clear_text_is_refused_and_not_shown():
-    with pytest.raises(SettingsError, match="minio:password: is in clear text") as error:
-        parse("prod", {**VALID, **ON_A_CLUSTER, **STORE}, encrypted=lambda _key: False)
+@EXTERNAL
+def test_a_secret_key_in_clear_text_is_refused_and_not_shown(store):
+    with pytest.raises(SettingsError, match=r"\w+:password: is in clear text") as error:
+        parse("prod", {**VALID, **ON_A_CLUSTER, **store}, encrypted=lambda _key: False)
     assert "a secret key" not in str(error.value)
+
+
+def test_a_stack_is_not_backed_up_into_its_own_bucket():
+    same = {
+        "dataflow:backupEndpoint": STORE["dataflow:objectStoreEndpoint"],
+        "dataflow:backupBucket": STORE["dataflow:objectStoreBucket"],
+    }
+    with pytest.raises(SettingsError, match="backupBucket: 'example-datalake': is the stack's"):
+        parse("prod", {**VALID, **ON_A_CLUSTER, **STORE, **BACKUP, **same})
 
 
 def test_all_faults_come_at_once():

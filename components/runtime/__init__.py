@@ -1,5 +1,6 @@
 """How services are run: a description of each (service.py) and one renderer per environment."""
 
+from components.runtime.catalog import BACKUP_STORE, OBJECT_STORE
 from components.runtime.docker import DockerRuntime
 from components.runtime.kubernetes import ClusterSettings, KubernetesRuntime, Outside
 from components.runtime.process import ProcessRuntime
@@ -60,10 +61,13 @@ def runtime_for(settings: Settings) -> Runtime:
 
 
 def _outside(settings: Settings) -> dict[str, Outside]:
-    if not settings.object_store_endpoint:
-        return {}
-    store = Outside(url=settings.object_store_endpoint, network=settings.object_store_network)
-    return {"minio": store}
+    stores = {
+        OBJECT_STORE: (settings.object_store_endpoint, settings.object_store_network),
+        BACKUP_STORE: (settings.backup_endpoint, settings.backup_network),
+    }
+    return {
+        name: Outside(url=url, network=network) for name, (url, network) in stores.items() if url
+    }
 
 
 def _unused(settings: Settings) -> frozenset[str]:

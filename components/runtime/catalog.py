@@ -18,6 +18,8 @@ OBSERVABILITY = "observability"
 FABRIC_PORT, CONDUIT_PORT = DREMIO_PEERS = (45678, 45679)
 # Of Airbyte's server: for the product's own parts, its connectors among them.
 AIRBYTE_INNER_PORT = 8002
+OBJECT_STORE = "minio"
+BACKUP_STORE = "backup-store"  # never a service of the stack
 LAYERS = (STORAGE, INGESTION, PROCESSING, PRESENTATION, OBSERVABILITY)
 
 
@@ -59,6 +61,7 @@ PLACES: Mapping[str, Place] = {
         inner=("transport",),
         peers=(PORTS["elasticsearch-transport"],),
     ),
+    "lake-backup": Place(layer=STORAGE),
     "shop-seed": Place(layer=INGESTION),
     "airbyte": Place(
         layer=INGESTION, ports={"api": PORTS["airbyte"]}, peers=(AIRBYTE_INNER_PORT,)

@@ -18,7 +18,9 @@ from components.runtime.service import (
     Pods,
     Readiness,
     Runtime,
+    ScheduledJob,
     Service,
+    unscheduled,
 )
 from dynamic_providers.local.account import account
 from dynamic_providers.local.directory import write_atomically
@@ -103,6 +105,15 @@ class Containers:
 
     def pods(self, launched: str) -> Pods:
         raise ValueError(f"{launched!r}: expected a cluster: only there can services start pods")
+
+    def scheduled_job(
+        self,
+        scheduled: ScheduledJob,
+        *,
+        parent: pulumi.Resource,
+        depends_on: Sequence[pulumi.Resource] = (),
+    ) -> pulumi.Resource:
+        raise unscheduled(scheduled)
 
     def ports(self, service: str) -> Mapping[str, int]:
         return place(service).ports

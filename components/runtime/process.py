@@ -22,7 +22,9 @@ from components.runtime.service import (
     Pods,
     Readiness,
     RunningService,
+    ScheduledJob,
     Service,
+    unscheduled,
 )
 from dynamic_providers.endpoints import HOST
 from dynamic_providers.local import resources as local
@@ -174,6 +176,15 @@ class ProcessRuntime(pulumi.ComponentResource):
     ) -> pulumi.Resource:
         self._require_new(job.name)
         return _JobComponent(job, self._common(job), parent, self._after(depends_on))
+
+    def scheduled_job(
+        self,
+        scheduled: ScheduledJob,
+        *,
+        parent: pulumi.Resource,
+        depends_on: Sequence[pulumi.Resource] = (),
+    ) -> pulumi.Resource:
+        raise unscheduled(scheduled)
 
     def _require_new(self, name: str) -> None:
         if name in self._names:

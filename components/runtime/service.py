@@ -3,10 +3,12 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
 
 import pulumi
+from cronsim import CronSim, CronSimError
 
 from components.sizing import SMALLEST, Size
 from services.init import Init
@@ -20,6 +22,7 @@ HTTP = "http"
 # Others keep their name.
 TLS_SCHEMES: Mapping[str, str] = {"http": "https", "grpc": "grpc+tls", "tcp": "tls"}
 
+CRON_FIELDS = 5
 GATEWAY = "gateway"  # in connects_to: services by way of what publishes them
 PROJECT = "dataflow"  # the program whose modules are this project's
 
@@ -83,8 +86,10 @@ class Bucket:
 
 @dataclass(frozen=True, kw_only=True)
 class Archive:
-    """A place in the object store for backups: `prefix` of a bucket."""
+    """A place for backups: `prefix` of a bucket. store: the service that has it, for
+    connects_to."""
 
+    store: str
     bucket: Bucket
     prefix: str
 
@@ -246,6 +251,34 @@ class Job:
             raise ValueError(
                 f"job {self.name!r}: timeout_s {self.timeout_s!r}: expected 1 or more"
             )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScheduledJob:
+    """A job that runs by the clock, never twice at once, and at a change of it not before. It must
+    be safe to interrupt, too. schedule: cron of five fields, in UTC."""
+
+    job: Job
+    schedule: str
+
+    def __post_init__(self) -> None:
+        try:
+            if len(self.schedule.split()) != CRON_FIELDS:
+                raise CronSimError("Wrong number of fields")
+            CronSim(self.schedule, datetime.now(UTC))
+        except CronSimError as fault:
+            raise ValueError(
+                f"job {self.job.name!r}: schedule {self.schedule!r}: {fault}: expected minute, "
+                "hour, day, month and weekday"
+            ) from None
+
+
+def unscheduled(scheduled: ScheduledJob) -> ValueError:
+    """Of a runtime that cannot."""
+    return ValueError(
+        f"job {scheduled.job.name!r}: schedule {scheduled.schedule!r}: expected a cluster: "
+        "elsewhere the pipeline runs by its own schedule, and nothing else by one"
+    )
 
 
 def _check_program(program: Service | Job) -> None:
@@ -417,3 +450,13 @@ class Runtime(Protocol):
         self, job: Job, *, parent: pulumi.Resource, depends_on: Sequence[pulumi.Resource] = ()
     ) -> pulumi.Resource:
         """Done when the job has succeeded."""
+
+    def scheduled_job(
+        self,
+        scheduled: ScheduledJob,
+        *,
+        parent: pulumi.Resource,
+        depends_on: Sequence[pulumi.Resource] = (),
+    ) -> pulumi.Resource:
+        """Done when the job is scheduled. Raises ValueError where nothing keeps a schedule but
+        the pipeline its own."""

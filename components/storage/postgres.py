@@ -135,7 +135,7 @@ def _service(args: PostgresArgs) -> Service:
         ports=ports,
         size=context.sizes["postgres"],
         archive=args.archive,
-        connects_to=("minio",),  # its archive
+        connects_to=(args.archive.store,),
         certificate=CERTIFICATE,
         readiness=Readiness(
             kind="command",

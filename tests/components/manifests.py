@@ -1,7 +1,8 @@
 """What production declares in its cluster, as text that a reader and `git diff` can follow.
 
-`golden/small.yaml` has all objects of the smallest profile, `golden/<profile>.yaml` what another
-profile changes in them. Write them anew after a change that is meant, and read the difference:
+`golden/small.yaml` has all objects of the smallest profile, `golden/<name>.yaml` what another
+profile, or a backup store, changes in them. Write them anew after a change that is meant, and
+read the difference:
 
     .venv/bin/python -m tests.components.manifests
 """
@@ -9,6 +10,7 @@ profile changes in them. Write them anew after a change that is meant, and read 
 import hashlib
 import tempfile
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -16,10 +18,13 @@ from typing import Any
 import pulumi
 import yaml
 
-from components.runtime.kubernetes import ClusterSettings, KubernetesRuntime
+from components.runtime.catalog import BACKUP_STORE
+from components.runtime.kubernetes import ClusterSettings, KubernetesRuntime, Outside
 from components.sizing import PROFILES
-from tests.support.declaring import declared, pinned_images, production
+from tests.support.declaring import backup_store, declared, pinned_images, production
 
+BACKUPS = "backup-store"
+STORE_URL, STORE_NETWORK = "https://backups.example.org", "192.0.2.0/24"
 GOLDEN = Path(__file__).with_name("golden")
 BASE = "small"
 CLUSTER = ClusterSettings(
@@ -32,15 +37,16 @@ CLUSTER = ClusterSettings(
     urls={},
     ca_file=Path(tempfile.gettempdir()) / "dataflow-tests" / "golden" / "ca.crt",
 )
+FILES = (*PROFILES, BACKUPS)
 LINE = 110
 LONGEST = 100  # characters of a text that is shown; of others, what it is known by
 COMMON_LABELS = "app.kubernetes.io/"  # follow from the name
 
 
-def rendered(profile: str) -> str:
-    """The content of a profile's file."""
-    objects = manifests(profile)
-    shown = objects if profile == BASE else dict(changes(manifests(BASE), objects))
+def rendered(name: str) -> str:
+    """The content of a file."""
+    objects = manifests(BASE, backups=True) if name == BACKUPS else manifests(name)
+    shown = objects if name == BASE else dict(changes(manifests(BASE), objects))
     return yaml.dump(shown, Dumper=_Compact, sort_keys=True, width=120, allow_unicode=True)
 
 
@@ -58,19 +64,25 @@ class _Compact(yaml.SafeDumper):
 
 
 @cache
-def manifests(profile: str) -> dict[str, Any]:
-    """dict `namespace/Kind/name` -> object, of everything that a profile declares."""
+def manifests(profile: str, *, backups: bool = False) -> dict[str, Any]:
+    """dict `namespace/Kind/name` -> object, of everything that a profile declares.
+    backups: with a backup store."""
+    outside = {BACKUP_STORE: Outside(url=STORE_URL, network=STORE_NETWORK)} if backups else {}
 
     def runtime() -> KubernetesRuntime:
         return KubernetesRuntime(
             "runtime",
-            settings=CLUSTER,
+            settings=replace(CLUSTER, outside=outside),
             images=pinned_images(),
             sizes=PROFILES[profile],
             keep_data=True,
         )
 
-    made = declared(runtime, chosen=production(domain=CLUSTER.domain, profile=profile))
+    made = declared(
+        runtime,
+        chosen=production(domain=CLUSTER.domain, profile=profile),
+        backup_store=backup_store() if backups else None,
+    )
     objects = [
         (token.rpartition(":")[2], _plain(inputs))
         for token, inputs in made.values()
@@ -142,5 +154,5 @@ def changes(old: Any, new: Any, place: str = "") -> Iterator[tuple[str, Any]]:
 
 if __name__ == "__main__":
     GOLDEN.mkdir(exist_ok=True)
-    for profile in PROFILES:
-        (GOLDEN / f"{profile}.yaml").write_text(rendered(profile))
+    for name in FILES:
+        (GOLDEN / f"{name}.yaml").write_text(rendered(name))

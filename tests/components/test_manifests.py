@@ -4,16 +4,15 @@ import difflib
 
 import pytest
 
-from components.sizing import PROFILES
-from tests.components.manifests import GOLDEN, changes, manifests, rendered
+from tests.components.manifests import FILES, GOLDEN, changes, manifests, rendered
 
 COMMAND = ".venv/bin/python -m tests.components.manifests"
 
 
-@pytest.mark.parametrize("profile", PROFILES)
-def test_production_is_as_it_was_seen_last(profile):
-    seen = (GOLDEN / f"{profile}.yaml").read_text().splitlines()
-    now = rendered(profile).splitlines()
+@pytest.mark.parametrize("name", FILES)
+def test_production_is_as_it_was_seen_last(name):
+    seen = (GOLDEN / f"{name}.yaml").read_text().splitlines()
+    now = rendered(name).splitlines()
     difference = "\n".join(difflib.unified_diff(seen, now, "seen", "now", lineterm="", n=1))
     assert not difference, f"if this is meant, run `{COMMAND}`:\n{difference}"
 

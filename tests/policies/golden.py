@@ -180,6 +180,7 @@ GOLDEN: dict[str, tuple[str, dict[str, Any]]] = {
         {
             "metadata": meta("backup"),
             "spec": {
+                "concurrencyPolicy": "Forbid",
                 "jobTemplate": {
                     "spec": {
                         "backoffLimit": 2,
@@ -187,7 +188,7 @@ GOLDEN: dict[str, tuple[str, dict[str, Any]]] = {
                         "ttlSecondsAfterFinished": 3600,
                         "template": pod("backup"),
                     }
-                }
+                },
             },
         },
     ),

@@ -1,10 +1,13 @@
 """Our own stacks break no mandatory rule, and need every exception that they have."""
 
+from dataclasses import replace
 from datetime import date, timedelta
 from functools import cache
 
 import pytest
 
+from components.runtime.catalog import BACKUP_STORE
+from components.runtime.kubernetes import KubernetesRuntime, Outside
 from components.runtime.process import ProcessRuntime
 from policies.catalog import RULES
 from policies.evaluation import EXCEPTIONS_KEY, Finding
@@ -12,11 +15,21 @@ from policies.judged import CONFIG_FOLDER, Judged, configuration
 from policies.loading import resource
 from policies.model import Level, Stack
 from tests.components.runtime.test_docker_runtime import runtime as docker_runtime
+from tests.components.runtime.test_kubernetes_runtime import CLUSTER
 from tests.components.runtime.test_kubernetes_runtime import runtime as cluster_runtime
-from tests.support.declaring import Recorder, declared, production, settings
+from tests.support.declaring import Recorder, backup_store, declared, production, settings
 
 LONGEST_EXCEPTION = timedelta(days=365)
 TODAY = date(2026, 11, 26)  # exceptions end: these tests do not begin to fail by themselves
+
+
+ON_A_CLUSTER = {"dataflow:runtime": "kubernetes", "dataflow:keepData": "true"}
+BACKED_UP = "prod with a backup store"
+
+
+def backed_up_runtime() -> KubernetesRuntime:
+    there = {BACKUP_STORE: Outside(url="https://backups.example.org", network="192.0.2.0/24")}
+    return cluster_runtime(replace(CLUSTER, outside=there))
 
 
 def process_runtime() -> ProcessRuntime:
@@ -28,7 +41,8 @@ def process_runtime() -> ProcessRuntime:
 STACKS = {
     "local": (process_runtime, {"dataflow:runtime": "process"}),
     "dev": (docker_runtime, {"dataflow:runtime": "docker", "dataflow:keepData": "true"}),
-    "prod": (cluster_runtime, {"dataflow:runtime": "kubernetes", "dataflow:keepData": "true"}),
+    "prod": (cluster_runtime, ON_A_CLUSTER),
+    BACKED_UP: (backed_up_runtime, ON_A_CLUSTER),
 }
 # Not every file of the folder: the test of dev, which may run beside these, has one of its own.
 CONFIGURED = [stack for stack in STACKS if (CONFIG_FOLDER / f"{stack}.json").exists()]
@@ -38,8 +52,13 @@ CONFIGURED = [stack for stack in STACKS if (CONFIG_FOLDER / f"{stack}.json").exi
 def declared_stack(stack: str, preview: bool) -> Stack:
     runtime, config = STACKS[stack]
     recorder = Recorder()
-    chosen = production() if stack == "prod" else settings()
-    program = declared(runtime, preview=preview, chosen=chosen, recorder=recorder)
+    program = declared(
+        runtime,
+        preview=preview,
+        chosen=production() if config is ON_A_CLUSTER else settings(),
+        backup_store=backup_store() if stack == BACKED_UP else None,
+        recorder=recorder,
+    )
     outputs = {**recorder.outputs, f"dataflow-{stack}": recorder.outputs["platform"]}
     program[f"dataflow-{stack}"] = ("pulumi:pulumi:Stack", {})
     return Judged.of(config).stack(
@@ -61,7 +80,8 @@ def broken(stack: str, configured: dict, *, preview: bool) -> list[str]:
 @pytest.mark.parametrize("preview", [True, False], ids=["preview", "update"])
 @pytest.mark.parametrize("stack", STACKS)
 def test_nothing_mandatory_is_broken(stack, preview):
-    assert broken(stack, configuration(stack), preview=preview) == []
+    of = "prod" if stack == BACKED_UP else stack
+    assert broken(stack, configuration(of), preview=preview) == []
 
 
 def test_the_pack_would_notice():

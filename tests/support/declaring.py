@@ -78,6 +78,10 @@ def settings(**changes: Any) -> Settings:
         "object_store_bucket": "",
         "object_store_region": "",
         "object_store_network": "",
+        "backup_endpoint": "",
+        "backup_bucket": "",
+        "backup_region": "",
+        "backup_network": "",
     }
     return Settings(**{**values, **changes})
 
@@ -85,6 +89,15 @@ def settings(**changes: Any) -> Settings:
 def production(**changes: Any) -> Settings:
     """The settings of a stack on a cluster, as far as components ask for them."""
     return settings(**{"runtime": "kubernetes", "airbyte": "product", **changes})
+
+
+def backup_store() -> ExternalStore:
+    return ExternalStore(
+        bucket="example-backups",
+        region="eu-west-1",
+        access_key=pulumi.Output.secret("the backup's access key"),
+        secret_key=pulumi.Output.secret("the backup's secret key"),
+    )
 
 
 def pinned_images() -> Images:
@@ -106,6 +119,7 @@ def declared(
     chosen: Settings | None = None,
     other_seeds: Sequence[str] = (),
     external_store: ExternalStore | None = None,
+    backup_store: ExternalStore | None = None,
     recorder: Recorder | None = None,
 ) -> dict[str, tuple[str, dict]]:
     """dict name -> (type, inputs) of all that the program declares on the runtime."""
@@ -126,6 +140,7 @@ def declared(
             seed=pulumi.Output.secret(SEED),
             other_seeds=[pulumi.Output.secret(seed) for seed in other_seeds],
             external_store=external_store,
+            backup_store=backup_store,
         )
 
     program()

@@ -33,6 +33,7 @@ from components.runtime.service import (
     Launched,
     Pods,
     RunningService,
+    ScheduledJob,
     Service,
 )
 from components.sizing import SMALLEST, Size
@@ -63,6 +64,9 @@ NOT_CERTIFIED = frozenset(
 PRIORITIES: Mapping[str, int] = {"stores": 1_000_000, "engines": 900_000, "jobs": 800_000}
 QUOTA_FACTOR = 3  # updates run old and new pods at once, and limits allow twice the request
 JOB_RETRIES = 2
+LATEST_START_S = 3600  # of a scheduled job, after its time
+JOBS_KEPT = 3  # of a scheduled job, each way that they can end
+JOB_KEPT_S = 7 * 24 * 3600  # with its pods and their logs, after its end
 READY_TIMEOUT_S = 1800  # pulling an image of a gigabyte, and its first start
 HPA_FACTOR = 3
 HPA_CPU_PERCENT = 70
@@ -92,7 +96,7 @@ class ClusterSettings:
     issuer: ClusterIssuer of the Gateway's certificate.
     urls: service -> where it is reached instead.
     ca_file: where the machine that runs Pulumi gets the authority's certificate.
-    outside: services of the catalog that exist already, outside the cluster."""
+    outside: services that exist already, outside the cluster."""
 
     stack: str
     domain: str
@@ -218,11 +222,70 @@ class KubernetesRuntime(Containers, pulumi.ComponentResource):
         parent: pulumi.Resource,
         depends_on: Sequence[pulumi.Resource] = (),
     ) -> pulumi.Resource:
-        component = self._part(job, "Job", parent)
-        files = self._files(job, component)
-        account = self._account(job.name, component)
-        edges = self._edges(job, component)
-        rights = self._filled_by(job, component) if job.fills else []
+        component, needs, template = self._run(job, "Job", parent)
+        k8s.batch.v1.Job(
+            f"{job.name}-run",
+            metadata=self._metadata(job.name, timeout_s=job.timeout_s),
+            spec={
+                "backoffLimit": JOB_RETRIES,
+                "activeDeadlineSeconds": job.timeout_s,
+                "template": template,
+            },
+            opts=pulumi.ResourceOptions.merge(
+                child_of(component, depends_on=[*depends_on, *needs]),
+                # A job cannot change: another one of its name takes its place.
+                pulumi.ResourceOptions(delete_before_replace=True),
+            ),
+        )
+        component.register_outputs({"name": job.name})
+        return component
+
+    def scheduled_job(
+        self,
+        scheduled: ScheduledJob,
+        *,
+        parent: pulumi.Resource,
+        depends_on: Sequence[pulumi.Resource] = (),
+    ) -> pulumi.Resource:
+        job = scheduled.job
+        component, needs, template = self._run(job, "ScheduledJob", parent)
+        k8s.batch.v1.CronJob(
+            f"{job.name}-schedule",
+            metadata=self._metadata(job.name),
+            spec={
+                "schedule": scheduled.schedule,
+                "timeZone": "Etc/UTC",
+                "concurrencyPolicy": "Forbid",
+                # Missed by more, such as by a cluster that was down, it waits for its next time.
+                "startingDeadlineSeconds": LATEST_START_S,
+                "successfulJobsHistoryLimit": JOBS_KEPT,
+                "failedJobsHistoryLimit": JOBS_KEPT,
+                "jobTemplate": {
+                    "metadata": {"labels": pods.labels(self._settings.stack, job.name)},
+                    "spec": {
+                        "backoffLimit": JOB_RETRIES,
+                        "activeDeadlineSeconds": job.timeout_s,
+                        "ttlSecondsAfterFinished": JOB_KEPT_S,
+                        "template": template,
+                    },
+                },
+            },
+            opts=child_of(component, depends_on=[*depends_on, *needs]),
+        )
+        component.register_outputs({"name": job.name})
+        return component
+
+    def _run(
+        self, job: described.Job, kind: str, parent: pulumi.Resource
+    ) -> tuple[pulumi.ComponentResource, list[pulumi.Resource], dict[str, Any]]:
+        """A job's component, what its pods need, and the template of its pods."""
+        component = self._part(job, kind, parent)
+        needs = [
+            *self._files(job, component),
+            self._account(job.name, component),
+            *self._edges(job, component),
+            *(self._filled_by(job, component) if job.fills else []),
+        ]
         spec = pods.spec(
             job,
             self,
@@ -232,22 +295,7 @@ class KubernetesRuntime(Containers, pulumi.ComponentResource):
             priority=self._priority("jobs"),
             token=bool(job.fills),
         )
-        k8s.batch.v1.Job(
-            f"{job.name}-run",
-            metadata=self._metadata(job.name, timeout_s=job.timeout_s),
-            spec={
-                "backoffLimit": JOB_RETRIES,
-                "activeDeadlineSeconds": job.timeout_s,
-                "template": {"metadata": self._pod_metadata(job, job.triggers), "spec": spec},
-            },
-            opts=pulumi.ResourceOptions.merge(
-                child_of(component, depends_on=[*depends_on, *files, account, *edges, *rights]),
-                # A job cannot change: another one of its name takes its place.
-                pulumi.ResourceOptions(delete_before_replace=True),
-            ),
-        )
-        component.register_outputs({"name": job.name})
-        return component
+        return component, needs, {"metadata": self._pod_metadata(job, job.triggers), "spec": spec}
 
     # Namespaces
 

@@ -15,7 +15,15 @@ from components.security.tls import CertificateAuthority, CertificateAuthorityAr
 from components.sizing import PROFILES
 from components.storage.object_store import ExternalStore
 from dynamic_providers.credentials import derive
-from tests.support.declaring import SEED, Recorder, declared, pinned_images, production
+from pipeline.config import load_mirror
+from tests.support.declaring import (
+    SEED,
+    Recorder,
+    backup_store,
+    declared,
+    pinned_images,
+    production,
+)
 from tests.support.pod_security import violations
 
 CLUSTER = ClusterSettings(
@@ -410,28 +418,19 @@ STORE_URL = "https://s3.eu-central-1.amazonaws.com"
 STORE_NETWORK = "52.219.0.0/16"
 
 
+def external_store() -> ExternalStore:
+    return ExternalStore(
+        bucket="example-datalake",
+        region="eu-central-1",
+        access_key=pulumi.Output.secret("the access key"),
+        secret_key=pulumi.Output.secret("the secret key"),
+    )
+
+
 def with_external_store(url: str = STORE_URL) -> dict:
     """All that is declared where the object store is there already."""
-
-    def made() -> KubernetesRuntime:
-        return KubernetesRuntime(
-            "runtime",
-            settings=replace(CLUSTER, outside={"minio": Outside(url=url, network=STORE_NETWORK)}),
-            images=pinned_images(),
-            sizes=PROFILES["small"],
-            keep_data=True,
-        )
-
-    return declared(
-        made,
-        chosen=production(),
-        external_store=ExternalStore(
-            bucket="example-datalake",
-            region="eu-central-1",
-            access_key=pulumi.Output.secret("the access key"),
-            secret_key=pulumi.Output.secret("the secret key"),
-        ),
-    )
+    cluster = replace(CLUSTER, outside={"minio": Outside(url=url, network=STORE_NETWORK)})
+    return declared(lambda: runtime(cluster), chosen=production(), external_store=external_store())
 
 
 def test_an_external_object_store_takes_the_place_of_minio():
@@ -509,6 +508,110 @@ def test_the_keys_of_an_external_store_are_in_secrets_alone():
         if token.startswith("kubernetes:") and "the secret key" in json.dumps(plain(inputs))
     }
     assert shown and all(name.endswith(("-secrets", "-archive")) for name in shown)
+
+
+BACKUP_URL, BACKUP_NETWORK = "https://backups.example.org:9000", "192.0.2.0/24"
+
+
+def with_backup_store(*, external: bool = False) -> dict:
+    """All that is declared with a backup store. external: the object store is there too."""
+    outside = {"backup-store": Outside(url=BACKUP_URL, network=BACKUP_NETWORK)}
+    if external:
+        outside["minio"] = Outside(url=STORE_URL, network=STORE_NETWORK)
+    cluster = replace(CLUSTER, outside=outside)
+    return declared(
+        lambda: runtime(cluster),
+        chosen=production(),
+        external_store=external_store() if external else None,
+        backup_store=backup_store(),
+    )
+
+
+@pytest.fixture(scope="module")
+def backed_up():
+    return with_backup_store()
+
+
+def test_postgresqls_archive_goes_to_the_backup_store(backed_up):
+    archive = backed_up["postgres-archive-store"][1]["spec"]["configuration"]
+    assert archive["endpointURL"] == BACKUP_URL
+    assert "endpointCA" not in archive
+    assert archive["destinationPath"] == "s3://example-backups/test/postgres"
+    account = plain(backed_up["postgres-archive"][1]["stringData"])
+    assert account == {
+        "user": "the backup's access key",
+        "key": "the backup's secret key",
+        "region": "eu-west-1",
+    }
+    assert ("postgres", "minio") not in edges(backed_up)
+    users = [name for name, (token, _) in backed_up.items() if token.endswith(":IamUser")]
+    assert "object-store-user-backup" not in users  # nobody would use it
+
+
+def test_the_bucket_is_copied_each_night(backed_up):
+    (job,) = of_kind(backed_up, "CronJob").values()
+    assert (job["spec"]["schedule"], job["spec"]["timeZone"]) == ("0 5 * * *", "Etc/UTC")
+    assert job["spec"]["concurrencyPolicy"] == "Forbid"
+    limits = ("successfulJobsHistoryLimit", "failedJobsHistoryLimit", "startingDeadlineSeconds")
+    assert all(job["spec"][limit] > 0 for limit in limits)
+    run = job["spec"]["jobTemplate"]["spec"]
+    assert all(run[limit] > 0 for limit in ("activeDeadlineSeconds", "backoffLimit"))
+    pod = run["template"]["spec"]
+    assert list(violations(pod)) == []
+    assert (pod["automountServiceAccountToken"], pod["restartPolicy"]) == (False, "Never")
+    assert backed_up["lake-backup-account"][1]["automountServiceAccountToken"] is False
+    (container,) = pod["containers"]
+    assert container["command"][-4:-1] == ["pipeline.mirror", "save", "--config"]
+    assert set(container["resources"]["limits"]) == {"cpu", "memory", "ephemeral-storage"}
+
+
+def test_the_copy_reads_the_bucket_and_reaches_the_backup_store_alone(backed_up):
+    egress = backed_up["lake-backup-to-others-policy"][1]["spec"]["egress"]
+    peers = [peer for rule in egress for peer in rule["to"]]
+    assert _services(peers) == ["minio"]
+    assert [peer["ipBlock"]["cidr"] for peer in peers if "ipBlock" in peer] == [BACKUP_NETWORK]
+    assert egress[1]["ports"] == [{"protocol": "TCP", "port": 9000}]
+    assert ("lake-backup", "minio") in edges(backed_up)
+    policy = json.loads(backed_up["object-store-policy-lake-backup"][1]["policy"])
+    actions = {action for one in policy["Statement"] for action in one["Action"]}
+    assert actions == {"s3:GetBucketLocation", "s3:GetObject", "s3:ListBucket"}
+
+
+def test_the_copys_settings_are_those_that_it_reads(backed_up, tmp_path):
+    text = backed_up["lake-backup-files"][1]["data"]["mirror.json"]
+    (tmp_path / "mirror.json").write_text(text)
+    config = load_mirror(tmp_path / "mirror.json")
+    assert config.lake.url == "https://minio.dataflow-test-storage.svc:9000"
+    assert str(config.lake.ca_file) == "/dataflow/tls/ca.crt"
+    assert (config.backup.url, config.backup.ca_file) == (BACKUP_URL, None)
+    assert (config.prefix, config.folders) == ("test", ("bronze", "silver", "gold"))
+    secrets = plain(backed_up["lake-backup-secrets"][1]["stringData"])
+    held = {
+        file.name for c in (config.lake, config.backup) for file in (c.user_file, c.password_file)
+    }
+    assert set(secrets) == held
+    assert secrets["backup-password"] == "the backup's secret key"
+    assert secrets["lake-password"] == derive(SEED, "minio-lake-backup")
+
+
+def test_the_copy_follows_to_an_external_object_store():
+    resources = with_backup_store(external=True)
+    config = json.loads(resources["lake-backup-files"][1]["data"]["mirror.json"])
+    assert config["lake"]["url"] == f"{STORE_URL}:443"
+    assert config["lake"]["bucket"] == "example-datalake"
+    egress = resources["lake-backup-to-others-policy"][1]["spec"]["egress"]
+    assert [rule["to"][0]["ipBlock"]["cidr"] for rule in egress] == [STORE_NETWORK, BACKUP_NETWORK]
+
+
+def test_the_keys_of_a_backup_store_are_in_secrets_alone(backed_up):
+    shown = {
+        name
+        for name, (token, inputs) in backed_up.items()
+        if token.startswith("kubernetes:") and "the backup's" in json.dumps(plain(inputs))
+    }
+    assert shown == {"postgres-archive", "lake-backup-secrets"}
+    for name in shown:
+        assert pulumi.runtime.rpc.is_rpc_secret(backed_up[name][1]["stringData"]), name
 
 
 def test_addresses_inside_and_out():

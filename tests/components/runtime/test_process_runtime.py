@@ -6,7 +6,7 @@ import pulumi
 import pytest
 
 from components.runtime.process import ProcessRuntime
-from components.runtime.service import Job, Readiness, Service
+from components.runtime.service import Job, Readiness, ScheduledJob, Service
 from services.init import Init
 
 STACK_DIR = Path("/stacks/test")
@@ -145,6 +145,9 @@ def test_wrong_uses_are_named(declare):
         outside = Init(command=("x",), creates="/elsewhere")
         with pytest.raises(ValueError, match="creates '/elsewhere': expected a path below"):
             runtime.service(Service(name="w", command=("x",), init=(outside,)), parent=runtime)
+        copy = ScheduledJob(job=Job(name="copy", command=("x",)), schedule="0 5 * * *")
+        with pytest.raises(ValueError, match="schedule '0 5 .*': expected a cluster"):
+            runtime.scheduled_job(copy, parent=runtime)
         with pytest.raises(ValueError, match="program 'oracle': expected one of dbt"):
             runtime.installed("oracle")
 

@@ -1,8 +1,10 @@
 """Descriptions of services and jobs: what is refused, and what ports become."""
 
+import re
+
 import pytest
 
-from components.runtime.service import Address, Job, Readiness, Service
+from components.runtime.service import Address, Job, Readiness, ScheduledJob, Service
 
 RUN = {"name": "web", "command": ("serve",)}
 
@@ -40,6 +42,12 @@ def test_a_wrong_probe_is_refused(given, text):
 def test_a_wrong_job_is_refused():
     with pytest.raises(ValueError, match="job 'seed': timeout_s 0"):
         Job(name="seed", command=("x",), timeout_s=0)
+
+
+@pytest.mark.parametrize("schedule", ["", "0 5 * *", "0 0 5 * * *", "0 25 * * *", "@daily"])
+def test_a_wrong_schedule_is_refused(schedule):
+    with pytest.raises(ValueError, match=f"job 'copy': schedule {re.escape(repr(schedule))}: "):
+        ScheduledJob(job=Job(name="copy", command=("x",)), schedule=schedule)
 
 
 def test_an_address_has_a_url():
