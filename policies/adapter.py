@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterable, Mapping
 from concurrent import futures
 from datetime import date
+from threading import Thread
 from typing import Any
 
 import grpc  # type: ignore[import-untyped] # ships no types
@@ -66,6 +67,7 @@ class Server(_PolicyAnalyzerServicer):
 
     def __init__(self, judged: Judged, today: date) -> None:
         self._today = today
+        self._given: dict[str, Mapping[str, Any]] = {}  # urn -> what the program gave
         self._judge(judged)
 
     def _judge(self, judged: Judged) -> None:
@@ -77,6 +79,8 @@ class Server(_PolicyAnalyzerServicer):
     def ConfigureStack(self, request: Any, context: Any) -> Any:  # noqa: N802 - gRPC's name
         """Comes first, and tells the stack's configuration: the levels follow from it."""
         self._judge(Judged.of(request.config))
+        # While the program starts: nobody waits for it then.
+        Thread(target=self._judged.preload, daemon=True).start()
         return super().ConfigureStack(request, context)
 
     def Configure(self, request: Any, context: Any) -> Any:  # noqa: N802 - gRPC's name
@@ -89,19 +93,25 @@ class Server(_PolicyAnalyzerServicer):
         return super().Configure(request, context)  # type: ignore[no-untyped-call]
 
     def Analyze(self, request: Any, _context: Any) -> Any:  # noqa: N802
-        return _answer(self._pack.judge(_decoded(request)))
+        props = self._given[request.urn] = json_format.MessageToDict(request.properties)
+        return _answer(self._pack.judge(_resource(request, props)))
 
     def Remediate(self, _request: Any, _context: Any) -> Any:  # noqa: N802
         """Asked before each resource is judged. No rule changes what the program says."""
         return analyzer_pb2.RemediateResponse()
 
     def AnalyzeStack(self, request: Any, _context: Any) -> Any:  # noqa: N802
-        stack = self._judged.stack(_decoded(one) for one in request.resources)
+        stack = self._judged.stack(self._became(one) for one in request.resources)
         return _answer(self._pack.judge_stack(stack))
 
+    def _became(self, request: Any) -> Resource:
+        """What came of a resource. In a preview with a provider whose own settings are not known
+        yet, the engine tells of no property: then what the program gave counts."""
+        given = self._given.get(request.urn, {})
+        return _resource(request, {**given, **json_format.MessageToDict(request.properties)})
 
-def _decoded(request: Any) -> Resource:
-    props: Mapping[str, Any] = json_format.MessageToDict(request.properties)
+
+def _resource(request: Any, props: Mapping[str, Any]) -> Resource:
     # The engine tells of protect, but not of retainOnDelete.
     kept = True if request.options.protect else None
     return resource(request.type, request.name, props, urn=request.urn, kept=kept)

@@ -39,7 +39,7 @@ def marked(value: object) -> dict:
 def asked(key: str, props: dict) -> analyzer_pb2.AnalyzeRequest:
     token = GOLDEN[key][0]
     return analyzer_pb2.AnalyzeRequest(
-        type=token, properties=struct(props), urn=f"urn:pulumi:p::d::{token}::{key}", name=key
+        type=token, properties=struct(props), urn=f"urn::{key}", name=key
     )
 
 
@@ -103,3 +103,10 @@ def test_the_configuration_of_the_stack_sets_the_levels():
     server.ConfigureStack(analyzer_pb2.AnalyzerStackConfigureRequest(config=runtime), None)
     [x07] = [one for one in server.GetAnalyzerInfo(None, None).policies if one.name == "X07"]
     assert x07.enforcementLevel == analyzer_pb2.MANDATORY  # advisory on local
+
+
+def test_without_properties_what_the_program_gave_counts(server):
+    for key, (_token, props) in GOLDEN.items():
+        server.Analyze(asked(key, props), None)
+    untold = {key: {} for key in ("bucket", "versioning", "lifecycle")}
+    assert not server.AnalyzeStack(everything(untold), None).diagnostics

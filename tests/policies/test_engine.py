@@ -1,6 +1,7 @@
 """The pack under the real CLI, through the language host."""
 
 import json
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.dynamic_providers.engine import ROOT, Stack
+from tests.support.deployed import small_stack
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(600)]
 PACK = ("--policy-pack", str(ROOT / "policies"))
@@ -59,3 +61,12 @@ def test_a_wrong_configuration_is_refused_by_the_schema(stack, tmp_path):
     file.write_text(json.dumps({"K12": {"registries": "docker.io"}}))
     printed = stack.run("preview", *PACK, "--policy-pack-config", str(file), fails=True)
     assert "registries" in printed
+
+
+def test_the_first_preview_of_a_new_stack_passes():
+    """Providers wait for a certificate that is not there yet: the engine knows nothing of what
+    they would make."""
+    with small_stack(f"policies-{os.getpid()}") as new:
+        new.create()
+        printed = new.answer("preview", *PACK)
+    assert " to create" in printed and "[mandatory]" not in printed
