@@ -23,7 +23,7 @@ def run() -> list[Row]:
     pack = ("--policy-pack", str(paths.root / "policies"))
     with small_stack(f"bench-{os.getpid()}", SETTINGS) as stack:
         stack.create()
-        resources = re.search(r"(\d+) to create", stack.answer("preview"))[1]
+        [resources] = re.findall(r"(\d+) to create", stack.answer("preview"))
         plain, checked = [], []
         for _ in range(RUNS):
             plain.append(_measured(lambda: stack.answer("preview")))
