@@ -139,9 +139,8 @@ class Platform(pulumi.ComponentResource):
         )
         search = Search(
             "search",
-            SearchArgs(
-                context=context,
-            ),
+            # Logs that last 90 days at most are worth a place elsewhere, and none at home.
+            SearchArgs(context=context, archive=archived if backup_store else None),
             inside,
         )
         shop = Shop(

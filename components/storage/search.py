@@ -2,8 +2,9 @@
 
 Creates the server, the templates of the indices `airbyte-logs-YYYY.MM.DD` and `audit-YYYY.MM.DD`,
 and users with roles: one each may add to them, one see the state of the cluster, and nothing else.
-Indices end by a life cycle on a cluster. Elsewhere the server is the minimal distribution, which
-has none: there one user more may delete them, as the pipeline does.
+Indices end by a life cycle on a cluster, and are copied each night if there is a backup store.
+Elsewhere the server is the minimal distribution, which has none of that: there one user more may
+delete them, as the pipeline does.
 """
 
 import json
@@ -14,9 +15,16 @@ import pulumi_elasticstack as elasticstack
 
 from components.context import Context
 from components.options import child_of
-from components.runtime.service import Audit, Certificate, Endpoint, Readiness, Service
+from components.runtime.service import (
+    Archive,
+    Audit,
+    Certificate,
+    Endpoint,
+    Readiness,
+    Service,
+)
 from services.elasticsearch import config as elasticsearch_config
-from services.elasticsearch.config import SUPERUSER
+from services.elasticsearch.config import S3_CLIENT, SUPERUSER
 
 HEAP = "1g"  # logs of one machine; the process takes about 300 MB more
 LOG_WRITER = "airbyte_logs"
@@ -27,6 +35,9 @@ AUDIT_WRITER = "dataflow_audit"
 AUDIT_INDICES = "audit-*"
 LOG_RETENTION_DAYS = 90  # of both; specification, "Audit Data Access"
 LIFE_CYCLE = "dataflow-logs"  # Elasticsearch has a policy `logs` of its own
+SNAPSHOTS = "0 0 5 * * ?"  # UTC; after the nightly batch of the specification
+SNAPSHOT_DAYS = 30  # as PostgreSQL's backups
+LEAST_SNAPSHOTS = 7  # stay, however old: with none for a month, the last are worth the most
 # Of services whose history the pipeline collects: pipeline/audit.py.
 AUDIT = Audit(sink=f"elasticsearch/{AUDIT_INDICES}", retention_days=LOG_RETENTION_DAYS)
 CERTIFICATE = Certificate()
@@ -60,7 +71,10 @@ AUDIT_MAPPINGS = {
 
 @dataclass(frozen=True, kw_only=True)
 class SearchArgs:
+    """archive: where copies of the indices go; None for nowhere."""
+
     context: Context
+    archive: Archive | None
 
 
 class Search(pulumi.ComponentResource):
@@ -74,7 +88,7 @@ class Search(pulumi.ComponentResource):
     ) -> None:
         super().__init__("dataflow:storage:Search", name, None, opts)
         secret = args.context.credentials.secret
-        running = args.context.runtime.service(_service(args.context), parent=self)
+        running = args.context.runtime.service(_service(args), parent=self)
         self.endpoint = running.endpoints["http"]
         # One that others certify, at a gateway, is verified as the rest of the world.
         certified = self.endpoint.published_ca_file is not None
@@ -118,6 +132,8 @@ class Search(pulumi.ComponentResource):
                 ),
                 opts=for_templates,
             )
+        if args.archive:
+            _snapshots(name, args.archive, options)
         _user(
             f"{name}-metrics",
             MONITOR,
@@ -172,6 +188,31 @@ def _life_cycle(name: str, options: pulumi.ResourceOptions) -> elasticstack.Inde
     )
 
 
+def _snapshots(name: str, archive: Archive, options: pulumi.ResourceOptions) -> None:
+    """Of both kinds of logs, in the archive's bucket, by the account in the nodes' keystore."""
+    repository = elasticstack.SnapshotRepository(
+        f"{name}-backups",
+        name="backups",
+        s3=elasticstack.SnapshotRepositoryS3Args(
+            bucket=archive.bucket.name,
+            client=S3_CLIENT,
+            base_path=f"{archive.prefix}/elasticsearch",
+        ),
+        opts=options,
+    )
+    elasticstack.SnapshotLifecycle(
+        f"{name}-nightly-snapshots",
+        name="nightly",
+        repository=repository.name,
+        schedule=SNAPSHOTS,
+        indices=[LOG_INDICES, AUDIT_INDICES],
+        include_global_state=False,  # the rest is declared
+        expire_after=f"{SNAPSHOT_DAYS}d",
+        min_count=LEAST_SNAPSHOTS,
+        opts=options,
+    )
+
+
 def _user(
     name: str,
     username: str,
@@ -197,7 +238,8 @@ def _user(
     )
 
 
-def _service(context: Context) -> Service:
+def _service(args: SearchArgs) -> Service:
+    context = args.context
     directory = context.runtime.directory("elasticsearch")
     home = context.runtime.installed("elasticsearch")
     config, data = directory / "config", directory / "data"
@@ -225,6 +267,8 @@ def _service(context: Context) -> Service:
         ),
         ports=ports,
         size=context.sizes["elasticsearch"],
+        archive=args.archive,
+        connects_to=(args.archive.store,) if args.archive else (),
         certificate=CERTIFICATE,
         readiness=Readiness(
             kind="command",

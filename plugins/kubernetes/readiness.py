@@ -14,6 +14,7 @@ from plugins.kubernetes.client import KubeClient
 SKIP = "pulumi.com/skipAwait"
 TIMEOUT = "pulumi.com/timeoutSeconds"
 WAIT_FOR = "pulumi.com/waitFor"
+UNSEEN = "its controller has not seen the change yet"
 EVENTS_SHOWN = 5
 # Of a container that will not start by itself.
 STUCK = frozenset(
@@ -92,12 +93,14 @@ def _missing(client: KubeClient, live: Props) -> str:
     status, spec = live.get("status") or {}, live.get("spec") or {}
     behind = status.get("observedGeneration", 0) < live["metadata"].get("generation", 0)
     if wanted := annotation(live, WAIT_FOR):
+        if behind and "observedGeneration" in status:  # not every controller tells
+            return UNSEEN
         return _condition_asked(status, wanted)
     check = CHECKS.get((live["apiVersion"].partition("/")[0], live["kind"]))
     if check is None:
         return ""
     if behind and live["kind"] in OBSERVED:
-        return "its controller has not seen the change yet"
+        return UNSEEN
     return check(client, live, spec, status)
 
 

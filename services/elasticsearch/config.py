@@ -16,6 +16,7 @@ HERE = Path(__file__).resolve().parent
 HOST = "127.0.0.1"
 CLUSTER = "dataflow"
 SUPERUSER = "elastic"  # built in; its first password is the keystore's bootstrap.password
+S3_CLIENT = "backup"  # by which repositories of snapshots find their store
 HEAP = re.compile(r"[1-9][0-9]*[mg]")
 
 # From the distribution's own jvm.options, less the garbage collector's log, the heap dump (it

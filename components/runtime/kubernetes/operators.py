@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import pulumi
 import yaml
 
 from components.runtime.containers import ROOT
@@ -27,7 +28,8 @@ from components.runtime.kubernetes.pods import (
     resources,
     selector,
 )
-from components.runtime.service import Archive, Service
+from components.runtime.service import Archive, Bucket, Service
+from services.elasticsearch.config import S3_CLIENT
 from services.prometheus.rules import FOLDER
 
 ADMINISTRATOR_CONNECTIONS = 20
@@ -180,7 +182,7 @@ def elasticsearch(
     service: Service, *, stack: str, image: str, version: str, user: int, storage_class: str
 ) -> CustomObject:
     """Nodes with every role, each on a volume of its own. Among themselves they speak TLS by
-    the operator's own authority."""
+    the operator's own authority. Snapshots go to the archive, when a policy of the server says."""
     heap = service.size.memory_mib // 2  # the vendor's advice; the rest is the file cache
     container = {
         "name": "elasticsearch",
@@ -188,7 +190,9 @@ def elasticsearch(
         "resources": resources(service.size),
         "securityContext": {**container_security(), "readOnlyRootFilesystem": True},
     }
-    spec = {
+    # Memory maps need a setting of the node's kernel, and pods may not change that.
+    config: dict[str, Any] = {"node.store.allow_mmap": False}
+    spec: dict[str, Any] = {
         "version": version,
         "image": image,
         "http": {"tls": {"certificate": {"secretName": secret_of(service.name)}}},
@@ -203,8 +207,7 @@ def elasticsearch(
             {
                 "name": "all",
                 "count": service.size.replicas,
-                # Needs a setting of the node's kernel, and pods may not change that.
-                "config": {"node.store.allow_mmap": False},
+                "config": config,
                 "podTemplate": {
                     "metadata": {"labels": labels(stack, service.name)},
                     "spec": {
@@ -223,7 +226,29 @@ def elasticsearch(
             }
         ],
     }
-    return CustomObject(kind=ELASTICSEARCH, name=service.name, spec=spec, wait_for="")
+    if service.archive:
+        config |= _s3_client(service.archive.bucket)
+        spec["secureSettings"] = [{"secretName": archive_name(service)}]
+    return CustomObject(
+        kind=ELASTICSEARCH, name=service.name, spec=spec, wait_for="ReconciliationComplete"
+    )
+
+
+def _s3_client(bucket: Bucket) -> dict[str, Any]:
+    """How nodes reach the store; their account of it is in their keystore."""
+    return {
+        f"s3.client.{S3_CLIENT}.endpoint": bucket.endpoint.url,
+        f"s3.client.{S3_CLIENT}.region": bucket.region,
+        f"s3.client.{S3_CLIENT}.path_style_access": not bucket.of_aws,
+    }
+
+
+def keystore(archive: Archive) -> dict[str, pulumi.Input[str]]:
+    """What Elasticsearch's nodes are told in secret."""
+    return {
+        f"s3.client.{S3_CLIENT}.access_key": archive.bucket.access_key,
+        f"s3.client.{S3_CLIENT}.secret_key": archive.bucket.secret_key,
+    }
 
 
 def prometheus(

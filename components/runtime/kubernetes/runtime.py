@@ -646,12 +646,18 @@ class KubernetesRuntime(Containers, pulumi.ComponentResource):
     ) -> None:
         image = self.images.of("elasticsearch")
         # The operator takes the first password of `elastic` from here.
-        password = self._secret(
-            component,
-            f"{service.name}-es-elastic-user",
-            {"elastic": service.secret_files["superuser-password"]},
-            of=service.name,
-        )
+        secrets = [
+            self._secret(
+                component,
+                f"{service.name}-es-elastic-user",
+                {"elastic": service.secret_files["superuser-password"]},
+                of=service.name,
+            )
+        ]
+        if service.archive:
+            keys = operators.keystore(service.archive)
+            name = operators.archive_name(service)
+            secrets.append(self._secret(component, name, keys, of=service.name))
         self._custom(
             component,
             service,
@@ -663,7 +669,7 @@ class KubernetesRuntime(Containers, pulumi.ComponentResource):
                 user=image.user,
                 storage_class=self._settings.storage_class,
             ),
-            [*needs, password],
+            [*needs, *secrets],
         )
 
     def _prometheus(

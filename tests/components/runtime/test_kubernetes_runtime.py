@@ -548,6 +548,41 @@ def test_postgresqls_archive_goes_to_the_backup_store(backed_up):
     assert "object-store-user-backup" not in users  # nobody would use it
 
 
+def test_elasticsearchs_snapshots_go_to_the_backup_store(backed_up):
+    store = backed_up["search-backups"][1]["s3"]
+    assert (store["bucket"], store["basePath"]) == ("example-backups", "test/elasticsearch")
+    schedule = backed_up["search-nightly-snapshots"][1]
+    assert schedule["repository"] == backed_up["search-backups"][1]["name"]
+    assert schedule["indices"] == ["airbyte-logs-*", "audit-*"]
+    assert (schedule["expireAfter"], schedule["minCount"]) == ("30d", 7)
+    cluster = backed_up["elasticsearch-cluster"][1]["spec"]
+    (nodes,) = cluster["nodeSets"]
+    client = f"s3.client.{store['client']}"
+    assert nodes["config"] == {
+        "node.store.allow_mmap": False,
+        f"{client}.endpoint": BACKUP_URL,
+        f"{client}.region": "eu-west-1",
+        f"{client}.path_style_access": True,
+    }
+    ((keystore,),) = (one.values() for one in cluster["secureSettings"])
+    assert plain(backed_up[keystore][1]["stringData"]) == {
+        f"{client}.access_key": "the backup's access key",
+        f"{client}.secret_key": "the backup's secret key",
+    }
+    egress = backed_up["elasticsearch-to-others-policy"][1]["spec"]["egress"]
+    peers = [peer for rule in egress for peer in rule["to"]]
+    assert _services(peers) == ["elasticsearch"]
+    assert [peer["ipBlock"]["cidr"] for peer in peers if "ipBlock" in peer] == [BACKUP_NETWORK]
+
+
+def test_without_a_backup_store_there_are_no_snapshots(resources):
+    assert not [
+        name for name in resources if name.startswith(("search-backups", "search-nightly"))
+    ]
+    assert "secureSettings" not in resources["elasticsearch-cluster"][1]["spec"]
+    assert "elasticsearch-archive" not in resources
+
+
 def test_the_bucket_is_copied_each_night(backed_up):
     (job,) = of_kind(backed_up, "CronJob").values()
     assert (job["spec"]["schedule"], job["spec"]["timeZone"]) == ("0 5 * * *", "Etc/UTC")
@@ -609,7 +644,7 @@ def test_the_keys_of_a_backup_store_are_in_secrets_alone(backed_up):
         for name, (token, inputs) in backed_up.items()
         if token.startswith("kubernetes:") and "the backup's" in json.dumps(plain(inputs))
     }
-    assert shown == {"postgres-archive", "lake-backup-secrets"}
+    assert shown == {"elasticsearch-archive", "lake-backup-secrets", "postgres-archive"}
     for name in shown:
         assert pulumi.runtime.rpc.is_rpc_secret(backed_up[name][1]["stringData"]), name
 
