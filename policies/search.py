@@ -113,6 +113,8 @@ def _retained(template: Resource, stack: Stack, context: Context) -> Found:
             age = policy.props["delete.minAge"]
             if _days(age.text) is None or (_days(age.text) or 0) < days:
                 yield violation(age, f"expected {days}d or more", policy)
+            if (action := policy.props["delete.delete"]).value is None:
+                yield violation(action, "without it the phase deletes nothing", policy)
             return
     yield violation(name, "no such life cycle in the stack", template)
 

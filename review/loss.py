@@ -122,6 +122,7 @@ _RETENTION_KEYS = (
     "noncurrentVersionExpirationDays",
     "retentionDays",
     "minAge",
+    "expireAfter",
     "retention",
 )
 
@@ -228,6 +229,7 @@ _FINDERS: Mapping[str, Callable[[Step], Iterator[Loss]]] = {
     "elasticstack:DataStream": _index,
     "elasticstack:Index": _index,
     "elasticstack:IndexLifecycle": _lifecycle,
+    "elasticstack:SnapshotLifecycle": _lifecycle,
     # Custom resources of the operators (CloudNativePG, ECK): their volumes go with them.
     "kubernetes:Cluster": _whole("volume", "metadata.name", "PostgreSQL cluster"),
     "kubernetes:Elasticsearch": _whole("volume", "metadata.name", "Elasticsearch cluster"),

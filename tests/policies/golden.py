@@ -589,7 +589,7 @@ GOLDEN: dict[str, tuple[str, dict[str, Any]]] = {
     ),
     "ilm": (
         "elasticstack:index/indexLifecycle:IndexLifecycle",
-        {"name": "logs", "delete": {"minAge": "90d"}},
+        {"name": "logs", "delete": {"minAge": "90d", "delete": {}}},
     ),
     "source": (
         f"{DYNAMIC}/airbyte:Source",
@@ -916,6 +916,7 @@ MUTATIONS = [
     Mutation("E02", "esrole", ("indices", 0, "names"), ["*"]),
     Mutation("E03", "template", ("template", "settings"), "{}"),
     Mutation("E03", "ilm", ("delete", "minAge"), "30d"),
+    Mutation("E03", "ilm", ("delete", "delete"), None),
     Mutation("E03", "esrole", ("indices", 0, "privileges"), ["write"]),
     Mutation("A01", "chart", ("values", "global", "auth", "enabled"), False),
     Mutation("A01", "chart", ("values", "global", "airbyteUrl"), "http://airbyte"),

@@ -115,6 +115,30 @@ def test_a_shorter_or_a_new_retention_is_told(old, new, grade):
 
 
 @pytest.mark.parametrize(
+    ("type_", "old", "new", "path"),
+    [
+        (
+            "elasticstack:index/indexLifecycle:IndexLifecycle",
+            {"delete": {"minAge": "90d"}},
+            {"delete": {"minAge": "30d"}},
+            "delete.minAge",
+        ),
+        (
+            "elasticstack:index/snapshotLifecycle:SnapshotLifecycle",
+            {"expireAfter": "30d"},
+            {"expireAfter": "7d"},
+            "expireAfter",
+        ),
+    ],
+)
+def test_a_shorter_life_of_logs_and_of_their_snapshots_is_told(type_, old, new, path):
+    changed = step("update", type_, old=old, new=new, diff={path: "update"})
+    found = judged(changed)
+    assert found.risk.grade is Grade.HIGH
+    assert [loss.why.partition(":")[0] for loss in found.losses] == [path]
+
+
+@pytest.mark.parametrize(
     ("type_", "old", "new", "said"),
     [
         (BUCKET, {"acl": "private"}, {"acl": "public-read"}, "acl public-read"),
