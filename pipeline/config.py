@@ -95,11 +95,13 @@ class LogsConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class SearchConfig:
-    """Elasticsearch, as a user with the right `monitor`."""
+    """Elasticsearch, as a user with the right `monitor`. snapshots: policy that takes some, which
+    asks for the right `read_slm`."""
 
     url: str
     username: str
     password_file: Path
+    snapshots: str | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -300,7 +302,13 @@ def _logs(raw: Any, at: str) -> LogsConfig:
 
 def _search(raw: Any) -> SearchConfig:
     at = "search"
-    return SearchConfig(**_login(_section(raw, at, "url", "username", "passwordFile"), at))
+    keys = ("url", "username", "passwordFile")
+    found = inputs.known_keys(inputs.mapping(raw, at), keys, ("snapshots",), at)
+    policy = found.get("snapshots")
+    return SearchConfig(
+        **_login(found, at),
+        snapshots=None if policy is None else inputs.text(policy, f"{at}.snapshots"),
+    )
 
 
 def _certificates(raw: Any) -> dict[str, str]:

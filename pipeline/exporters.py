@@ -116,9 +116,10 @@ class ConnectionMetrics(Collector):
 
 
 class ClusterMetrics(Collector):
-    """Health and disks of Elasticsearch."""
+    """Health and disks of Elasticsearch, and when its last snapshot was taken."""
 
     def __init__(self, config: SearchConfig) -> None:
+        self._snapshots = config.snapshots
         self._http = httpx.Client(
             base_url=config.url,
             auth=(config.username, secret(config.password_file)),
@@ -144,6 +145,21 @@ class ClusterMetrics(Collector):
             for node in disks.values():
                 family.add_metric((node["name"],), node["fs"]["total"][f"{part}_in_bytes"])
             yield family
+        if self._snapshots:
+            yield GaugeMetricFamily(
+                "elasticsearch_snapshot_timestamp_seconds",
+                "End of the last snapshot that succeeded, or since when one is to be taken; "
+                "0: nothing takes any",
+                value=self._last_snapshot(self._snapshots),
+            )
+
+    def _last_snapshot(self, policy: str) -> float:
+        answer = self._http.get(f"/_slm/policy/{policy}")
+        if answer.status_code == httpx.codes.NOT_FOUND:
+            return 0.0
+        found = answer.raise_for_status().json()[policy]
+        taken = found.get("last_success", {}).get("time", found["modified_date_millis"])
+        return float(taken) / 1000
 
     def _ask(self, path: str) -> dict[str, Any]:
         found: dict[str, Any] = self._http.get(path).raise_for_status().json()

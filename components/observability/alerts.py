@@ -19,6 +19,7 @@ QUEUED_QUERIES = 10
 ERROR_SHARE = 0.05
 DASHBOARD_S = 5  # specification: "< 5 secondes au total"
 AUDIT_S = 3600  # it is collected every quarter of an hour, and products remember for weeks
+SNAPSHOT_S = 36 * 3600  # one is taken each night: half a day late
 MISSED_RUNS = 2  # one late run is a slow one
 
 
@@ -152,6 +153,15 @@ STORAGE = (
         "5m",
         "critical",
         "Elasticsearch has lost shards: logs are missing, and new ones are refused",
+        "elasticsearch",
+    ),
+    _alert(
+        "SnapshotOverdue",
+        "snapshot-overdue",
+        f"time() - elasticsearch_snapshot_timestamp_seconds > {SNAPSHOT_S}",
+        "10m",
+        "warning",
+        "No snapshot of Elasticsearch has succeeded for a day and a half",
         "elasticsearch",
     ),
     _alert(

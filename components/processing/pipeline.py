@@ -174,6 +174,7 @@ def _search(args: PipelineArgs) -> dict[str, Any]:
             "url": args.search.endpoint.url,
             "username": MONITOR,
             "passwordFile": str(config / "search-password"),
+            **({"snapshots": args.search.snapshots} if args.search.snapshots else {}),
         },
     }
 

@@ -35,6 +35,7 @@ AUDIT_WRITER = "dataflow_audit"
 AUDIT_INDICES = "audit-*"
 LOG_RETENTION_DAYS = 90  # of both; specification, "Audit Data Access"
 LIFE_CYCLE = "dataflow-logs"  # Elasticsearch has a policy `logs` of its own
+SNAPSHOT_POLICY = "nightly"
 SNAPSHOTS = "0 0 5 * * ?"  # UTC; after the nightly batch of the specification
 SNAPSHOT_DAYS = 30  # as PostgreSQL's backups
 LEAST_SNAPSHOTS = 7  # stay, however old: with none for a month, the last are worth the most
@@ -82,6 +83,7 @@ class Search(pulumi.ComponentResource):
     log_writer: elasticstack.SecurityUser
     log_cleaner: elasticstack.SecurityUser | None  # None: Elasticsearch deletes what is too old
     audit_writer: elasticstack.SecurityUser
+    snapshots: str | None  # policy that takes them
 
     def __init__(
         self, name: str, args: SearchArgs, opts: pulumi.ResourceOptions | None = None
@@ -132,13 +134,14 @@ class Search(pulumi.ComponentResource):
                 ),
                 opts=for_templates,
             )
+        self.snapshots = SNAPSHOT_POLICY if args.archive else None
         if args.archive:
             _snapshots(name, args.archive, options)
         _user(
             f"{name}-metrics",
             MONITOR,
             password=secret("elasticsearch-metrics"),
-            cluster=["monitor"],
+            cluster=["monitor", *(["read_slm"] if args.archive else [])],
             indices=[],
             privileges=[],
             options=options,
@@ -202,7 +205,7 @@ def _snapshots(name: str, archive: Archive, options: pulumi.ResourceOptions) -> 
     )
     elasticstack.SnapshotLifecycle(
         f"{name}-nightly-snapshots",
-        name="nightly",
+        name=SNAPSHOT_POLICY,
         repository=repository.name,
         schedule=SNAPSHOTS,
         indices=[LOG_INDICES, AUDIT_INDICES],

@@ -177,6 +177,10 @@ CASES: dict[str, tuple[dict[str, str], dict[str, str]]] = {
         | {'superset_dashboard_load_time_bucket{dashboard="1", le="8.0"}': "0+100x70"},
         histogram("superset_dashboard_load_time", 'dashboard="1"', "5.0", "0+96x70", "0+100x70"),
     ),
+    "SnapshotOverdue": (
+        {"elasticsearch_snapshot_timestamp_seconds": "-200000x70"},
+        {"elasticsearch_snapshot_timestamp_seconds": "-86400x70"},
+    ),
     "AuditLogOverdue": (
         {'audit_last_collection_timestamp_seconds{service="dremio"}': "-3000x70"},
         {'audit_last_collection_timestamp_seconds{service="dremio"}': "900x70"},

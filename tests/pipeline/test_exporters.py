@@ -172,6 +172,10 @@ def test_reflections_tell_their_state(jobs, dremio_client):
 
 
 class Elasticsearch(Double):
+    """snapshots: what it says of the policy that takes them."""
+
+    snapshots: tuple[int, dict] = (404, {"status": 404})
+
     def routes(self):
         disk = {"available_in_bytes": 30, "total_in_bytes": 100}
         return {
@@ -180,15 +184,40 @@ class Elasticsearch(Double):
                 200,
                 {"nodes": {"x": {"name": "one", "fs": {"total": disk}}}},
             ),
+            "GET /_slm/policy/nightly": lambda _: self.snapshots,
         }
 
 
+def cluster_metrics(double, tmp_path, snapshots=None):
+    file = tmp_path / "password"
+    file.write_text("s3cret")
+    return ClusterMetrics(
+        SearchConfig(url=double.url, username="m", password_file=file, snapshots=snapshots)
+    )
+
+
+@pytest.mark.parametrize(
+    ("told", "ended"),
+    [
+        ({"modified_date_millis": 5000, "last_success": {"time": 9000}}, 9),
+        ({"modified_date_millis": 5000, "last_failure": {"time": 9000}}, 5),
+        (None, 0),
+    ],
+    ids=["taken", "none yet", "no policy"],
+)
+def test_elasticsearch_tells_of_its_last_snapshot(tmp_path, told, ended):
+    made = Elasticsearch()
+    if told:
+        made.snapshots = (200, {"nightly": told})
+    with made.running() as double:
+        metrics = cluster_metrics(double, tmp_path, "nightly")
+        assert value(metrics, "elasticsearch_snapshot_timestamp_seconds") == ended
+
+
 def test_elasticsearch_tells_colour_and_disks(tmp_path):
-    (tmp_path / "password").write_text("s3cret")
     with Elasticsearch().running() as double:
-        metrics = ClusterMetrics(
-            SearchConfig(url=double.url, username="m", password_file=tmp_path / "password")
-        )
+        metrics = cluster_metrics(double, tmp_path)
+        assert value(metrics, "elasticsearch_snapshot_timestamp_seconds") is None
         name = "elasticsearch_cluster_health_status"
         assert value(metrics, name, color="red") == 1
         assert value(metrics, name, color="green") == 0

@@ -555,6 +555,9 @@ def test_elasticsearchs_snapshots_go_to_the_backup_store(backed_up):
     assert schedule["repository"] == backed_up["search-backups"][1]["name"]
     assert schedule["indices"] == ["airbyte-logs-*", "audit-*"]
     assert (schedule["expireAfter"], schedule["minCount"]) == ("30d", 7)
+    config = json.loads(backed_up["pipeline-files"][1]["data"]["pipeline.json"])
+    assert config["search"]["snapshots"] == schedule["name"]  # it tells when one is overdue
+    assert backed_up["search-metrics-role"][1]["clusters"] == ["monitor", "read_slm"]
     cluster = backed_up["elasticsearch-cluster"][1]["spec"]
     (nodes,) = cluster["nodeSets"]
     client = f"s3.client.{store['client']}"
