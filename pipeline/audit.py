@@ -27,9 +27,8 @@ import httpx
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-from dynamic_providers.airbyte.client import AirbyteClient
-from dynamic_providers.dremio.client import DremioClient
 from dynamic_providers.superset.client import API, PAGE, SupersetClient
+from pipeline import clients
 from pipeline.config import Config, LogsConfig, secret
 from pipeline.exporters import JOBS, SYNC_ENDED
 
@@ -178,10 +177,9 @@ def _seen(entry: Mapping[str, Any]) -> str | None:
 
 
 def _queries(config: Config, since: datetime) -> Iterator[Document]:
-    user, password = config.dremio.username, secret(config.dremio.password_file)
-    with closing(DremioClient(config.dremio.url, password, user=user)) as client:
+    with closing(clients.dremio(config.dremio)) as client:
         rows = client.rows(_QUERIES.format(since=int(since.timestamp() * 1000)))
-        yield from query_documents(rows, user)
+        yield from query_documents(rows, config.dremio.username)
 
 
 def actions(client: SupersetClient, since: datetime) -> Iterator[Document]:
@@ -207,9 +205,7 @@ def _actions(config: Config, since: datetime) -> Iterator[Document]:
 
 
 def _jobs(config: Config, since: datetime) -> Iterator[Document]:
-    login = config.airbyte
-    password = secret(login.client_secret_file)
-    with closing(AirbyteClient(login.url, password, client_id=login.client_id)) as client:
+    with closing(clients.airbyte(config.airbyte)) as client:
         names = {str(c["connectionId"]): str(c["name"]) for c in client.every("/connections", {})}
         # whole seconds, as its API documents them
         started = since.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

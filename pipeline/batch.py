@@ -8,10 +8,8 @@ from datetime import UTC, datetime
 
 import psycopg
 
-from dynamic_providers.airbyte.client import AirbyteClient
-from dynamic_providers.dremio.client import DremioClient
-from pipeline import dbt, dremio, retention, superset, sync
-from pipeline.config import Config, secret
+from pipeline import clients, dbt, dremio, retention, superset, sync
+from pipeline.config import Config
 from pipeline.history import History
 from pipeline.progress import Progress, StepError
 
@@ -42,19 +40,9 @@ def build(config: Config, progress: Progress) -> None:
             _dbt(config, progress, history)
 
 
-def dremio_client(config: Config) -> DremioClient:
-    password = secret(config.dremio.password_file)
-    user = config.dremio.username
-    return DremioClient(config.dremio.url, password, user=user)
-
-
 def _steps(config: Config, progress: Progress, history: History) -> None:
-    airbyte = AirbyteClient(
-        config.airbyte.url,
-        secret(config.airbyte.client_secret_file),
-        client_id=config.airbyte.client_id,
-    )
-    engine = dremio_client(config)
+    airbyte = clients.airbyte(config.airbyte)
+    engine = clients.dremio(config.dremio)
     try:
         with progress.step("sync", "Sync the sources into bronze") as step:
             sync.run(airbyte, config.airbyte.connections, step)

@@ -22,6 +22,7 @@ from dynamic_providers.airbyte.connection import GONE
 from dynamic_providers.api import ApiError
 from dynamic_providers.dremio.client import DremioClient
 from dynamic_providers.waiting import WorkFailedError
+from pipeline import clients
 from pipeline.config import Config, DatabaseConfig, SearchConfig, secret
 from pipeline.history import History
 
@@ -74,16 +75,9 @@ class Exporter:
 
 def exporters(config: Config) -> Mapping[str, Exporter]:
     """dict service -> its exporter."""
-    airbyte = AirbyteClient(
-        config.airbyte.url,
-        secret(config.airbyte.client_secret_file),
-        client_id=config.airbyte.client_id,
-    )
-    dremio = DremioClient(
-        config.dremio.url, secret(config.dremio.password_file), user=config.dremio.username
-    )
+    dremio = clients.dremio(config.dremio)
     found = {
-        "airbyte": Exporter(SyncMetrics(airbyte)),
+        "airbyte": Exporter(SyncMetrics(clients.airbyte(config.airbyte))),
         "dremio": Exporter(
             JobMetrics(dremio), ReflectionMetrics(dremio, config.dremio.reflection_datasets)
         ),

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from dynamic_providers.dremio.client import DremioClient
 from flow.model import Layer
-from pipeline.batch import dremio_client
+from pipeline import clients
 from pipeline.config import Config
 from pipeline.dremio import FAULTS, quoted
 from pipeline.progress import StepError
@@ -32,7 +32,7 @@ def row_counts(config: Config) -> list[DatasetRows]:
 
     Raises StepError when Dremio does not answer.
     """
-    client = dremio_client(config)
+    client = clients.dremio(config.dremio)
     try:
         return counted(client)
     except FAULTS as fault:
