@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Set
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from flow.model import DataFlow
@@ -32,6 +33,7 @@ BACKUP_KEYS = ("backupEndpoint", "backupBucket", "backupRegion", "backupNetwork"
 BACKUP_ACCOUNT = ("backup:user", "backup:password")
 SECURE_URL = re.compile(r"https://[A-Za-z0-9.-]+(:[0-9]{1,5})?")
 BUCKET_NAME = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
+RESTORE_POINT = re.compile(r"([a-z0-9-]{1,50})@([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:]{8}Z)")
 REGION = re.compile(r"[a-z0-9-]+")
 MAX_PORT_OFFSET = 20000  # the highest port of the specification is 32010
 MAX_SHOP_ORDERS = 15_000_000  # TPC-H scale factor 10, the largest that one process loads here
@@ -39,6 +41,14 @@ MAX_SHOP_ORDERS = 15_000_000  # TPC-H scale factor 10, the largest that one proc
 
 class SettingsError(ValueError):
     """Wrong configuration. The text lists every fault with its key, value and remedy."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RestorePoint:
+    """archive: of PostgreSQL, at that time. time: in UTC, RFC 3339."""
+
+    archive: str
+    time: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,6 +79,7 @@ class Settings:
     backup_bucket: str
     backup_region: str
     backup_network: str
+    recover: RestorePoint | None
     images: Mapping[str, str]
     urls: Mapping[str, str]
 
@@ -113,6 +124,15 @@ def _network(value: Any) -> str:
     if value:
         ipaddress.ip_network(str(value))  # its ValueError says what is wrong
     return str(value)
+
+
+def _restore_point(value: Any) -> RestorePoint | None:
+    if not value:
+        return None
+    if not (found := RESTORE_POINT.fullmatch(str(value))):
+        raise ValueError("expected ARCHIVE@TIME, as bin/dataflow restore sets it")
+    datetime.fromisoformat(found[2])  # its ValueError says what is wrong
+    return RestorePoint(archive=found[1], time=found[2])
 
 
 def _secure_url(value: Any) -> str:
@@ -168,6 +188,7 @@ _PARSERS: Mapping[str, tuple[str, Callable[[Any], Any]]] = {
     "backupBucket": ("backup_bucket", _bucket_name),
     "backupRegion": ("backup_region", _region),
     "backupNetwork": ("backup_network", _network),
+    "recover": ("recover", _restore_point),
 }
 OTHER_SEEDS = ("nextSeed", "formerSeed")  # set while credentials are replaced
 _SECRET_KEYS = ("seed", *OTHER_SEEDS)
@@ -224,6 +245,11 @@ def parse(
                     f"{password}: is in clear text in Pulumi.{stack}.yaml: "
                     f"pulumi config set --secret {password} VALUE"
                 )
+    if settings.recover and not settings.backup_endpoint:
+        raise SettingsError(
+            f"{NAMESPACE}:recover: needs the backup store that it was made from: set "
+            f"{', '.join((*BACKUP_KEYS, *BACKUP_ACCOUNT))} (Pulumi.{stack}.yaml)"
+        )
     if settings.backup_endpoint and _same_bucket(settings):
         raise SettingsError(
             f"{NAMESPACE}:backupBucket: {settings.backup_bucket!r}: is the stack's own bucket: "

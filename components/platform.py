@@ -28,11 +28,11 @@ from components.processing.pipeline import EXPORTED, Pipeline, PipelineArgs
 from components.processing.reflections import Reflections, ReflectionsArgs
 from components.runtime.catalog import OBJECT_STORE
 from components.runtime.products.dremio import PREFIX as DREMIO_PREFIX
-from components.runtime.service import Archive, Runtime
+from components.runtime.service import Archive, Recovery, Runtime
 from components.security.credentials import Credentials
 from components.security.tls import CertificateAuthority, CertificateAuthorityArgs
 from components.sizing import PROFILES
-from components.storage.backups import COPY_ACCESS, Backups, BackupsArgs, archive
+from components.storage.backups import ARCHIVE, Backups, BackupsArgs, access, archive
 from components.storage.object_store import Access, ExternalStore, ObjectStore, ObjectStoreArgs
 from components.storage.postgres import Owner, Postgres, PostgresArgs
 from components.storage.search import Search, SearchArgs
@@ -107,7 +107,7 @@ class Platform(pulumi.ComponentResource):
                 context=context,
                 access=(
                     *ACCESS,
-                    COPY_ACCESS if backup_store else ARCHIVE_ACCESS,
+                    *(access(bool(settings.recover)) if backup_store else [ARCHIVE_ACCESS]),
                     *([PRODUCT_ACCESS] if with_product else []),
                 ),
                 retention=retention(flow),
@@ -115,18 +115,19 @@ class Platform(pulumi.ComponentResource):
             ),
             inside,
         )
-        archived = (
-            archive(context, backup_store)
-            if backup_store
-            else Archive(
-                store=OBJECT_STORE, bucket=store.bucket(BACKUP_STORE_USER), prefix=BACKUPS
-            )
-        )
         if backup_store:
+            archived = archive(context, backup_store, _recovery(settings))
             Backups(
                 "backups",
                 BackupsArgs(context=context, object_store=store, archive=archived),
                 inside,
+            )
+        else:
+            archived = Archive(
+                store=OBJECT_STORE,
+                bucket=store.bucket(BACKUP_STORE_USER),
+                prefix=BACKUPS,
+                name=ARCHIVE,
             )
         postgres = Postgres(
             "postgres",
@@ -258,3 +259,8 @@ class Platform(pulumi.ComponentResource):
             "supersetUrl": superset.endpoint.published.url,
         }
         self.register_outputs(dict(self.outputs))
+
+
+def _recovery(settings: Settings) -> Recovery | None:
+    point = settings.recover
+    return Recovery(archive=point.archive, time=point.time) if point else None

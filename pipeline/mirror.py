@@ -41,6 +41,7 @@ from pipeline.objects import USER_METADATA, kept, put, reading
 from pipeline.progress import Progress, Step, StepError
 
 COPIES, POINTS = "lake", "restore-points"  # folders below the prefix
+RECOVERED = "recovered"  # folder of the lake: what has been brought back
 RETENTION_DAYS = 30  # of restore points: as PostgreSQL's archive
 PARALLEL = 8  # objects at once, each with one part of 5 MiB in memory, more beyond 50 GB
 PROGRESS_S = 30.0  # between two lines
@@ -233,9 +234,15 @@ def save(
 
 
 def recover(config: MirrorConfig, progress: Progress) -> Counts:
-    """Raises StepError, ConfigError. Whatever else the lake has stays."""
+    """Raises StepError, ConfigError. Whatever else the lake has stays. Once it is complete, a
+    second run does nothing, whatever the flow has made of the lake since."""
     lake = connect(config.lake)
     copies = connect(config.backup, f"{config.prefix}/{COPIES}/")
+    mark = f"{RECOVERED}/{config.restore_point}"
+    with lake.told():
+        if any(lake.client.list_objects(lake.bucket, prefix=mark)):
+            progress.say(f"restore point {config.restore_point} was brought back before")
+            return Counts()
     moment = _noted(copies, config)
     total = Counts()
     for folder in config.folders:
@@ -244,6 +251,8 @@ def recover(config: MirrorConfig, progress: Progress) -> Counts:
             done = bring(copies, lake, pairs, step, removing=False)
             step.done(str(done))
             total.add(done)
+    with lake.told(mark):
+        lake.client.put_object(lake.bucket, mark, BytesIO(b""), 0)
     progress.say(f"as of restore point {config.restore_point}: {total}")
     return total
 

@@ -524,6 +524,7 @@ EDGES: Mapping[str, tuple[str, ...]] = {
     "dremio": ("elasticsearch", "minio", "postgres", "zookeeper"),
     "dremio-executor": ("elasticsearch", "minio", "postgres", "zookeeper"),
     "lake-backup": ("minio",),
+    "lake-recovery": ("minio",),
     "pipeline": (
         *("airbyte", "dremio", "elasticsearch", "minio", "postgres", "prometheus", "superset"),
     ),

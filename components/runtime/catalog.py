@@ -62,6 +62,7 @@ PLACES: Mapping[str, Place] = {
         peers=(PORTS["elasticsearch-transport"],),
     ),
     "lake-backup": Place(layer=STORAGE),
+    "lake-recovery": Place(layer=STORAGE),
     "shop-seed": Place(layer=INGESTION),
     "airbyte": Place(
         layer=INGESTION, ports={"api": PORTS["airbyte"]}, peers=(AIRBYTE_INNER_PORT,)

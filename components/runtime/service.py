@@ -85,13 +85,29 @@ class Bucket:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Recovery:
+    """What a service begins with: what `archive`, in the same place as its own, held at `time` (in
+    UTC, RFC 3339)."""
+
+    archive: str
+    time: str
+
+    @property
+    def suffix(self) -> str:
+        """For names of what is made of it."""
+        return re.sub("[^0-9a-z]", "", self.time.lower())
+
+
+@dataclass(frozen=True, kw_only=True)
 class Archive:
-    """A place for backups: `prefix` of a bucket. store: the service that has it, for
-    connects_to."""
+    """A place for backups: `prefix` of a bucket. store: the service that has it, for connects_to.
+    name: of the service's own archive there, in which nobody else may ever have written."""
 
     store: str
     bucket: Bucket
     prefix: str
+    name: str
+    recovery: Recovery | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -161,6 +161,10 @@ class ObjectStore(pulumi.ComponentResource):
         """What must exist before that account can work."""
         return [*self._made, *([self._users[user]] if user in self._users else [])]
 
+    def after(self, filled: pulumi.Resource) -> None:
+        """Lets accounts that ask for `ready` from now on wait for what fills the bucket first."""
+        self._made.append(filled)
+
     def _serve(self, name: str, args: ObjectStoreArgs) -> None:
         secret = args.context.credentials.secret
         running = args.context.runtime.service(_service(args.context), parent=self)

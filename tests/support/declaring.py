@@ -82,6 +82,7 @@ def settings(**changes: Any) -> Settings:
         "backup_bucket": "",
         "backup_region": "",
         "backup_network": "",
+        "recover": None,
     }
     return Settings(**{**values, **changes})
 

@@ -34,6 +34,9 @@ from services.prometheus.rules import FOLDER
 
 ADMINISTRATOR_CONNECTIONS = 20
 ADMINISTRATOR = "dataflow_admin"  # may create roles and databases, and is no superuser
+BARMAN = "barman-cloud.cloudnative-pg.io"  # the plugin
+FIRST_DATABASE = {"database": "dataflow", "owner": "dataflow"}
+FORMER = "former"  # the cluster that a recovery is of
 BACKUP_SCHEDULE = "0 0 0 * * *"  # an hour before the nightly batch of the specification
 BACKUP_DAYS = "30d"
 WAL_SLOT_KEEP = "1GB"  # a slot that nobody reads must not fill the disk
@@ -91,8 +94,7 @@ def postgresql(service: Service, *, stack: str, image: str, storage_class: str) 
         },
         "bootstrap": {
             "initdb": {
-                "database": "dataflow",
-                "owner": "dataflow",
+                **FIRST_DATABASE,
                 "dataChecksums": True,
                 "encoding": "UTF8",
                 "localeProvider": "builtin",
@@ -126,18 +128,30 @@ def postgresql(service: Service, *, stack: str, image: str, storage_class: str) 
         },
     }
     if service.archive:
-        spec["plugins"] = [
-            {
-                "name": "barman-cloud.cloudnative-pg.io",
-                "isWALArchiver": True,
-                "parameters": {"barmanObjectName": archive_name(service)},
+        own = "" if service.archive.name == service.name else service.archive.name
+        spec["plugins"] = [{**_plugin(service, own), "isWALArchiver": True}]
+        if recovery := service.archive.recovery:
+            target = {"targetTime": recovery.time}
+            spec["bootstrap"] = {
+                "recovery": {**FIRST_DATABASE, "source": FORMER, "recoveryTarget": target}
             }
-        ]
+            spec["externalClusters"] = [
+                {"name": FORMER, "plugin": _plugin(service, recovery.archive)}
+            ]
     return CustomObject(kind=CLUSTER, name=service.name, spec=spec, wait_for="Ready")
 
 
-def archive(service: Service, place: Archive) -> list[CustomObject]:
-    """Write-ahead log and daily base backups in the object store."""
+def _plugin(service: Service, archive: str) -> dict[str, Any]:
+    """archive: what is read or written, "" for the one that is called like the cluster."""
+    server = {"serverName": archive} if archive else {}
+    return {
+        "name": BARMAN,
+        "parameters": {"barmanObjectName": archive_name(service), **server},
+    }
+
+
+def archive_store(service: Service, place: Archive) -> CustomObject:
+    """Where write-ahead log and base backups go."""
     secret = archive_name(service)
     own = {"name": secret_of(service.name), "key": CA_KEY}
     store = {
@@ -155,19 +169,20 @@ def archive(service: Service, place: Archive) -> list[CustomObject]:
         },
         "retentionPolicy": BACKUP_DAYS,
     }
+    return CustomObject(kind=OBJECT_STORE, name=secret, spec=store, part="archive-store")
+
+
+def daily_backup(service: Service) -> CustomObject:
     backup = {
         "schedule": BACKUP_SCHEDULE,
         "cluster": {"name": service.name},
         "method": "plugin",
-        "pluginConfiguration": {"name": "barman-cloud.cloudnative-pg.io"},
+        "pluginConfiguration": {"name": BARMAN},
         "backupOwnerReference": "self",
     }
-    return [
-        CustomObject(kind=OBJECT_STORE, name=secret, spec=store, part="archive-store"),
-        CustomObject(
-            kind=SCHEDULED_BACKUP, name=f"{service.name}-daily", spec=backup, part="backup"
-        ),
-    ]
+    return CustomObject(
+        kind=SCHEDULED_BACKUP, name=f"{service.name}-daily", spec=backup, part="backup"
+    )
 
 
 def administrator_secret(service: Service) -> str:

@@ -625,7 +625,10 @@ class KubernetesRuntime(Containers, pulumi.ComponentResource):
                 "key": service.archive.bucket.secret_key,
                 "region": service.archive.bucket.region,
             }
-            secrets.append(self._secret(component, name, keys, of=service.name))
+            made = self._secret(component, name, keys, of=service.name)
+            store = operators.archive_store(service, service.archive)
+            # Before the cluster, whose pods ask for it.
+            secrets += [made, self._custom(component, service, store, [*needs, made])]
         cluster = self._custom(
             component,
             service,
@@ -638,8 +641,7 @@ class KubernetesRuntime(Containers, pulumi.ComponentResource):
             [*needs, *secrets],
         )
         if service.archive:
-            for one in operators.archive(service, service.archive):
-                self._custom(component, service, one, [cluster, *secrets])
+            self._custom(component, service, operators.daily_backup(service), [cluster])
 
     def _elasticsearch(
         self, service: Service, component: pulumi.Resource, needs: Sequence[pulumi.Resource]
