@@ -1,5 +1,6 @@
 """Clients of a deployed stack's services, at the addresses that the stack tells."""
 
+import ssl
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -10,10 +11,14 @@ import urllib3
 from minio import Minio
 
 from dynamic_providers.airbyte.client import AirbyteClient
+from dynamic_providers.handler import InputError
+from plugins.kubernetes.client import KubeClient, connect
 from services.elasticsearch.config import SUPERUSER as ELASTICSEARCH_SUPERUSER
+from settings import BACKUP_ACCOUNT, Settings
 from tools.running import not_deployed
-from tools.stack import Stack
+from tools.stack import Stack, StackError
 
+KUBERNETES = "kubernetes:"  # before the keys of its provider
 POSTGRES_PROVIDER = "pulumi:providers:postgresql"
 PIPELINE = "pipeline"  # role and database
 STORE_ROOT = "minio-root"  # user and credential
@@ -72,3 +77,26 @@ def airbyte(stack: Stack) -> Iterator[AirbyteClient]:
         yield client
     finally:
         client.close()
+
+
+def cluster(stack: Stack) -> KubeClient:
+    """As the stack's provider is configured. Raises StackError, ServiceError."""
+    keys = [key for key in stack.configuration() if key.startswith(KUBERNETES)]
+    try:
+        return connect({key.removeprefix(KUBERNETES): stack.secret(key) for key in keys})
+    except InputError as fault:
+        raise StackError(f"{KUBERNETES}{fault}") from None
+
+
+def backup_store(stack: Stack, settings: Settings) -> Minio:
+    address = urlsplit(settings.backup_endpoint)
+    user, password = (stack.secret(key) for key in BACKUP_ACCOUNT)
+    return Minio(
+        address.netloc,
+        access_key=user,
+        secret_key=password,
+        region=settings.backup_region,
+        http_client=urllib3.PoolManager(
+            timeout=TIMEOUT_S, ssl_context=ssl.create_default_context()
+        ),
+    )

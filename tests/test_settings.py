@@ -3,7 +3,7 @@
 import pytest
 import yaml
 
-from settings import SettingsError, parse
+from settings import RestorePoint, SettingsError, parse
 from tools.paths import ROOT
 
 VALID = {
@@ -28,6 +28,7 @@ VALID = {
     "dataflow:backupBucket": "",
     "dataflow:backupRegion": "",
     "dataflow:backupNetwork": "",
+    "dataflow:recover": "",
     "dremio:url": "https://dremio.test",
     "images:minio": "registry.test/minio:1",
     "dataflow:seed": "not read here",
@@ -150,6 +151,20 @@ def test_a_stack_is_not_backed_up_into_its_own_bucket():
     }
     with pytest.raises(SettingsError, match="backupBucket: 'example-datalake': is the stack's"):
         parse("prod", {**VALID, **ON_A_CLUSTER, **STORE, **BACKUP, **same})
+
+
+def test_a_restore_point():
+    key = {"dataflow:recover": "postgres@2026-11-27T05:00:03Z"}
+    found = parse("prod", {**VALID, **ON_A_CLUSTER, **BACKUP, **key}).recover
+    assert found == RestorePoint(archive="postgres", time="2026-11-27T05:00:03Z")
+    with pytest.raises(SettingsError, match="recover: needs the backup store .*backupEndpoint"):
+        parse("prod", {**VALID, **ON_A_CLUSTER, **key})
+
+
+@pytest.mark.parametrize("text", ["yesterday", "postgres@2026-11-27", "p@2026-13-27T05:00:03Z"])
+def test_a_wrong_restore_point_is_refused(text):
+    with pytest.raises(SettingsError, match=f"dataflow:recover: '{text}'"):
+        parse("prod", {**VALID, **ON_A_CLUSTER, **BACKUP, "dataflow:recover": text})
 
 
 def test_all_faults_come_at_once():

@@ -229,25 +229,48 @@ def backup(
         Path | None, typer.Option(help="The new folder. Default: backups/STACK-TIME.")
     ] = None,
 ) -> None:
-    """Back up the data of a running stack: databases, lake, logs, state."""
+    """Back up the data of a running stack: databases, lake, logs, state. On a cluster into its
+    backup store, by what does it there each night."""
+    from operations import cluster
     from operations.backup import back_up
+    from tools.running import running
 
     target = output or Path("backups") / f"{stack}-{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
     with _clear_errors():
+        if running(_stack(stack)).backs_up:
+            if output:
+                raise StackError(f"--output {output}: a cluster's go to the backup store: omit it")
+            cluster.back_up(_stack(stack), console.print)
+            return
         made = back_up(_stack(stack), target.absolute())
         console.print(f"{target}: {len(made.files)} files, as of {made.createdAt}")
 
 
 @app.command()
 def restore(
-    folder: Annotated[Path, typer.Argument(help="Of a backup.")], stack: StackName = "local"
+    folder: Annotated[
+        Path | None, typer.Argument(help="Of a backup. A cluster's are in its backup store.")
+    ] = None,
+    stack: StackName = "local",
+    at: Annotated[
+        str, typer.Option(help="Clusters: the newest restore point until then; else of all.")
+    ] = "",
 ) -> None:
     """Bring a stack that does not run back from a backup, then go on with it."""
     from operations.restore import manifest_of
     from operations.restore import restore as bring_back
+    from tools.running import would_run
 
-    target, place = _stack(stack), folder.absolute()
+    target = _stack(stack)
     with _clear_errors():
+        if would_run(target).backs_up:
+            if folder:
+                raise StackError(f"{folder}: a cluster's are in the backup store: omit the folder")
+            _recover(target, at)
+            return
+        if folder is None or at:
+            raise StackError(f"stack {stack!r}: expected the folder of a backup, and no --at")
+        place = folder.absolute()
         manifest = manifest_of(target, place)  # a wrong one, before minutes of work
     _bootstrap()
     with _clear_errors():
@@ -255,6 +278,18 @@ def restore(
         console.print(
             f"RPO {done.rpo_s:.0f} s (age of the data), RTO {done.rto_s:.0f} s (restore)"
         )
+
+
+def _recover(target: Stack, at: str) -> None:
+    from operations import cluster
+
+    cluster.require_store(target)
+    _bootstrap()
+    point = cluster.restore(target, at, console.print)
+    console.print(
+        f"stack {target.name} goes on from {point.time}. Keep dataflow:recover in "
+        f"{target.config_file.name}: without it the database would be declared anew"
+    )
 
 
 @app.command()

@@ -46,7 +46,10 @@ class State:
 
 
 class Running(Protocol):
-    process: str  # what a service runs as
+    """process: what a service runs as. backs_up: whether it makes backups by itself."""
+
+    process: str
+    backs_up: bool
 
     def run_pipeline(self) -> int:
         """Runs it to its end, shows what it says, and returns its exit code. Raises StackError,
@@ -82,6 +85,7 @@ class Processes:
     """Supervised processes of this machine."""
 
     process = "pid"
+    backs_up = False
 
     def __init__(self, stack: Stack) -> None:
         self._stack = stack
@@ -126,6 +130,7 @@ class Containers:
     """Containers of a Docker engine, which may be another machine's."""
 
     process = "container"
+    backs_up = False
 
     def __init__(self, stack: Stack) -> None:
         self._stack = stack
@@ -202,6 +207,7 @@ class Pods:
     """Pods of a cluster, which its own tools are for."""
 
     process = "pod"
+    backs_up = True
 
     def __init__(self, stack: Stack) -> None:
         self._stack = stack

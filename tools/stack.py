@@ -198,6 +198,9 @@ class Stack:
         # By standard input: arguments can be read by every process of the machine.
         self._require("config", "set", "--secret", key, stdin=value)
 
+    def set(self, key: str, value: str) -> None:
+        self._require("config", "set", key, value)
+
     def unset(self, key: str) -> None:
         self._require("config", "rm", key)
 

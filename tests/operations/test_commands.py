@@ -80,10 +80,15 @@ def test_a_damaged_backup_is_told(home, backup, name):
     assert f"{name}: is damaged: it is not what was written" in said
 
 
+@pytest.mark.parametrize("arguments", [(), ("x", "--at", "2026-11-27T05:00Z")])
+def test_a_restore_wants_a_folder_and_no_time(home, arguments):
+    said = refused(home, "restore", *arguments)
+    assert "stack 'local': expected the folder of a backup, and no --at" in said
+
+
 @pytest.mark.parametrize(
     ("arguments", "missing"),
     [
-        (("restore",), "Missing argument 'folder'"),
         (("migrate", "--from", "local"), "Missing option '--to'"),
         (("migrate", "--to", "dev"), "Missing option '--from'"),
         (("backup", "--into", "x"), "No such option: --into"),

@@ -16,6 +16,7 @@ from components.sizing import PROFILES
 from components.storage.object_store import ExternalStore
 from dynamic_providers.credentials import derive
 from pipeline.config import load_mirror
+from settings import RestorePoint
 from tests.support.declaring import (
     SEED,
     Recorder,
@@ -513,7 +514,15 @@ def test_the_keys_of_an_external_store_are_in_secrets_alone():
 BACKUP_URL, BACKUP_NETWORK = "https://backups.example.org:9000", "192.0.2.0/24"
 
 
-def with_backup_store(*, external: bool = False) -> dict:
+RESTORED = "2026-11-27T05:00:03Z"
+
+
+def with_backup_store(
+    *,
+    external: bool = False,
+    recover: RestorePoint | None = None,
+    recorder: Recorder | None = None,
+) -> dict:
     """All that is declared with a backup store. external: the object store is there too."""
     outside = {"backup-store": Outside(url=BACKUP_URL, network=BACKUP_NETWORK)}
     if external:
@@ -521,9 +530,10 @@ def with_backup_store(*, external: bool = False) -> dict:
     cluster = replace(CLUSTER, outside=outside)
     return declared(
         lambda: runtime(cluster),
-        chosen=production(),
+        chosen=production(recover=recover),
         external_store=external_store() if external else None,
         backup_store=backup_store(),
+        recorder=recorder,
     )
 
 
@@ -650,6 +660,65 @@ def test_the_keys_of_a_backup_store_are_in_secrets_alone(backed_up):
     assert shown == {"elasticsearch-archive", "lake-backup-secrets", "postgres-archive"}
     for name in shown:
         assert pulumi.runtime.rpc.is_rpc_secret(backed_up[name][1]["stringData"]), name
+
+
+@pytest.fixture(scope="module")
+def recovering():
+    return with_backup_store(recover=RestorePoint(archive="postgres", time=RESTORED))
+
+
+def test_a_recovered_database_begins_with_the_archive_and_writes_another(recovering, backed_up):
+    spec = recovering["postgres-cluster"][1]["spec"]
+    assert spec["bootstrap"] == {
+        "recovery": {
+            "database": "dataflow",
+            "owner": "dataflow",
+            "source": "former",
+            "recoveryTarget": {"targetTime": RESTORED},
+        }
+    }
+    (former,) = spec["externalClusters"]
+    (plugin,) = spec["plugins"]
+    assert former["name"] == "former"
+    assert former["plugin"]["parameters"] == {
+        "barmanObjectName": "postgres-archive",
+        "serverName": "postgres",
+    }
+    assert plugin["parameters"]["serverName"] == "postgres-20261127t050003z"
+    assert plugin["isWALArchiver"] and former["plugin"]["name"] == plugin["name"]
+    first = backed_up["postgres-cluster"][1]["spec"]
+    assert "externalClusters" not in first and "initdb" in first["bootstrap"]
+
+
+def test_copies_of_a_recovered_stack_know_its_archive(recovering):
+    config = json.loads(recovering["lake-backup-files"][1]["data"]["mirror.json"])
+    assert config["archive"] == "postgres-20261127t050003z"
+
+
+def test_bronze_is_brought_back_before_anybody_uses_the_bucket():
+    recorder = Recorder()
+    resources = with_backup_store(
+        recover=RestorePoint(archive="postgres", time=RESTORED), recorder=recorder
+    )
+    config = json.loads(resources["lake-recovery-files"][1]["data"]["mirror.json"])
+    assert (config["folders"], config["restorePoint"]) == (["bronze"], RESTORED)
+    (container,) = pods(resources)["lake-recovery-run"]["spec"]["containers"]
+    assert container["command"][-4:-1] == ["pipeline.mirror", "recover", "--config"]
+    for name in ("dremio-source-lake", "connections-postgres-destination"):
+        assert "lake-recovery-run" in recorder.waits_for[name], name
+    policy = json.loads(resources["object-store-policy-lake-recovery"][1]["policy"])
+    written = {
+        resource
+        for one in policy["Statement"]
+        if "s3:PutObject" in one["Action"]
+        for resource in one["Resource"]
+    }
+    assert written == {"arn:aws:s3:::datalake/bronze/*", "arn:aws:s3:::datalake/recovered/*"}
+    assert ("lake-recovery", "minio") in edges(resources)
+
+
+def test_a_stack_that_recovers_nothing_has_no_part_of_it(backed_up):
+    assert not [name for name in backed_up if "recovery" in name]
 
 
 def test_addresses_inside_and_out():
