@@ -28,8 +28,10 @@ def issue(stack_authority, name="minio", names=HOSTS, now=NOW, days=DURATION_DAY
     return stack_authority.issue(name, names, now=now, days=days)
 
 
-def verify(tmp_path, root: str, certificate: str, host: str, at: datetime = NOW) -> str:
-    """What openssl says of a certificate: "" when it is good for that host."""
+def verify(tmp_path, root: str, certificate: str, host: str, at: datetime | None = None) -> str:
+    """What openssl says of a certificate: "" when it is good for that host. at: by default now,
+    which in a long session is much later than this module's import."""
+    at = at or datetime.now(UTC)
     (tmp_path / "ca.crt").write_text(root)
     (tmp_path / "tls.crt").write_text(certificate)
     address = host.replace(".", "").isdigit()
