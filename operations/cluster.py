@@ -9,6 +9,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from secrets import token_hex
 from typing import Any
 
 import urllib3
@@ -159,8 +160,9 @@ def _create(
     spec: Mapping[str, Any],
     metadata: Mapping[str, Any] | None = None,
 ) -> str:
-    """The path of a new object, beside `like` and called like it with the time."""
-    name = f"{like['name']}-{datetime.now(UTC):%Y%m%dt%H%M%S}"
+    """The path of a new object, beside `like` and called like it with the time; and something
+    random, because two may be asked for in one second."""
+    name = f"{like['name']}-{datetime.now(UTC):%Y%m%dt%H%M%S}-{token_hex(2)}"
     version, of = kind
     labels = (metadata or like)["labels"]
     body = {

@@ -14,6 +14,7 @@ from policies.evaluation import EXCEPTIONS_KEY, Finding
 from policies.judged import CONFIG_FOLDER, Judged, configuration
 from policies.loading import resource
 from policies.model import Level, Stack
+from settings import RestorePoint
 from tests.components.runtime.test_docker_runtime import runtime as docker_runtime
 from tests.components.runtime.test_kubernetes_runtime import CLUSTER
 from tests.components.runtime.test_kubernetes_runtime import runtime as cluster_runtime
@@ -24,7 +25,8 @@ TODAY = date(2026, 11, 26)  # exceptions end: these tests do not begin to fail b
 
 
 ON_A_CLUSTER = {"dataflow:runtime": "kubernetes", "dataflow:keepData": "true"}
-BACKED_UP = "prod with a backup store"
+BACKED_UP, RECOVERED = "prod with a backup store", "prod from a restore point"
+POINT = RestorePoint(archive="postgres", time="2026-11-27T05:00:03Z")
 
 
 def backed_up_runtime() -> KubernetesRuntime:
@@ -43,6 +45,7 @@ STACKS = {
     "dev": (docker_runtime, {"dataflow:runtime": "docker", "dataflow:keepData": "true"}),
     "prod": (cluster_runtime, ON_A_CLUSTER),
     BACKED_UP: (backed_up_runtime, ON_A_CLUSTER),
+    RECOVERED: (backed_up_runtime, ON_A_CLUSTER),
 }
 # Not every file of the folder: the test of dev, which may run beside these, has one of its own.
 CONFIGURED = [stack for stack in STACKS if (CONFIG_FOLDER / f"{stack}.json").exists()]
@@ -52,11 +55,12 @@ CONFIGURED = [stack for stack in STACKS if (CONFIG_FOLDER / f"{stack}.json").exi
 def declared_stack(stack: str, preview: bool) -> Stack:
     runtime, config = STACKS[stack]
     recorder = Recorder()
+    point = POINT if stack == RECOVERED else None
     program = declared(
         runtime,
         preview=preview,
-        chosen=production() if config is ON_A_CLUSTER else settings(),
-        backup_store=backup_store() if stack == BACKED_UP else None,
+        chosen=production(recover=point) if config is ON_A_CLUSTER else settings(),
+        backup_store=backup_store() if stack in (BACKED_UP, RECOVERED) else None,
         recorder=recorder,
     )
     outputs = {**recorder.outputs, f"dataflow-{stack}": recorder.outputs["platform"]}
@@ -80,7 +84,7 @@ def broken(stack: str, configured: dict, *, preview: bool) -> list[str]:
 @pytest.mark.parametrize("preview", [True, False], ids=["preview", "update"])
 @pytest.mark.parametrize("stack", STACKS)
 def test_nothing_mandatory_is_broken(stack, preview):
-    of = "prod" if stack == BACKED_UP else stack
+    of = "prod" if stack in (BACKED_UP, RECOVERED) else stack
     assert broken(stack, configuration(of), preview=preview) == []
 
 
