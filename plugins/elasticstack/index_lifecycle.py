@@ -36,19 +36,16 @@ class IndexLifecycle(Named):
         return fields.done()
 
     def read(self, client: "SearchClient", id_: str, known: Props) -> Live | None:
-        from plugins.elasticstack.client import name_in
-
-        name = name_in(id_)
-        answer = client.send("GET", self.path(name))
-        if not answer or name not in answer:
+        name, live = self.live(client, id_)
+        if live is None:
             return None
-        policy = answer[name]["policy"]
+        policy = live["policy"]
         found: Props = {"name": name}
-        found |= {phase: _from_api(live) for phase, live in policy["phases"].items()}
+        found |= {phase: _from_api(body) for phase, body in policy["phases"].items()}
         if "_meta" in policy:
             found["metadata"] = compact(policy["_meta"])
         whole = id_ if "/" in id_ else client.id_of(name)
-        outputs = {MODIFIED: answer[name]["modified_date"]}
+        outputs = {MODIFIED: live["modified_date"]}
         return Live(id=whole, inputs=self.seen(found), outputs=outputs)
 
     def update(self, client: "SearchClient", id_: str, old: Props, spec: Props) -> Live:

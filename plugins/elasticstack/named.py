@@ -40,6 +40,13 @@ class Named(Kind):
 
         return path(*self.PLACE, name)
 
+    def live(self, client: "SearchClient", id_: str) -> tuple[str, Any]:
+        """Its name, and what the API tells of it: None where it is not."""
+        from plugins.elasticstack.client import name_in
+
+        name = name_in(id_)
+        return name, (client.send("GET", self.path(name)) or {}).get(name)
+
     def seen(self, found: Props) -> Props:
         """Inputs of a live object. What is not served here, and was added by hand, has to show
         as drift: then they are as they were found."""

@@ -33,13 +33,9 @@ class SecurityRole(Named):
         return fields.done()
 
     def read(self, client: "SearchClient", id_: str, known: Props) -> Live | None:
-        from plugins.elasticstack.client import name_in
-
-        name = name_in(id_)
-        answer = client.send("GET", self.path(name))
-        if not answer or name not in answer:
+        name, live = self.live(client, id_)
+        if live is None:
             return None
-        live = answer[name]
         inputs: Props = {
             "name": name,
             "clusters": live["cluster"],

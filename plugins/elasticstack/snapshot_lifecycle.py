@@ -50,13 +50,10 @@ class SnapshotLifecycle(Named):
         return fields.done()
 
     def read(self, client: "SearchClient", id_: str, known: Props) -> Live | None:
-        from plugins.elasticstack.client import name_in
-
-        name = name_in(id_)
-        answer = client.send("GET", self.path(name))
-        if not answer or name not in answer:
+        name, live = self.live(client, id_)
+        if live is None:
             return None
-        policy = answer[name]["policy"]
+        policy = live["policy"]
         config = dict(policy.get("config", {}))
         metadata = config.pop("metadata", None)
         found: Props = {

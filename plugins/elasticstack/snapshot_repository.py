@@ -51,13 +51,9 @@ class SnapshotRepository(Named):
         return fields.done()
 
     def read(self, client: "SearchClient", id_: str, known: Props) -> Live | None:
-        from plugins.elasticstack.client import name_in
-
-        name = name_in(id_)
-        answer = client.send("GET", self.path(name))
-        if not answer or name not in answer:
+        name, live = self.live(client, id_)
+        if live is None:
             return None
-        live = answer[name]
         found: Props = {
             "name": name,
             "verify": known.get("verify", True),  # is of the call, and nowhere kept
