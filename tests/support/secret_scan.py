@@ -10,6 +10,7 @@ import os
 import re
 import stat
 import threading
+import zlib
 from base64 import b64encode
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -23,6 +24,7 @@ from dynamic_providers.credentials import LENGTH_BYTES
 CREDENTIAL = re.compile(rf"(?<![a-z2-7])[a-z2-7]{{{LENGTH_BYTES * 8 // 5}}}(?![a-z2-7])")
 PRIVATE_KEY = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----(.+?)-----END", re.DOTALL)
 TOKEN = re.compile(r"eyJ[\w-]{10,}\.[\w-]{10,}\.[\w-]{10,}")  # a JSON Web Token
+GZIP = b"\x1f\x8b"
 WATCH_S = 0.05
 BASE64_GROUP = 3  # bytes that Base64 turns into four characters
 READ, ENTER = stat.S_IRGRP | stat.S_IROTH, stat.S_IXGRP | stat.S_IXOTH
@@ -75,6 +77,16 @@ def forms(secret: str) -> set[bytes]:
     return encoded
 
 
+def unpacked(content: bytes) -> bytes:
+    """What is in a gzip file, as far as it was written; other content as it is."""
+    parts = []
+    while content.startswith(GZIP):
+        member = zlib.decompressobj(zlib.MAX_WBITS | 16)  # 16: with gzip's head
+        parts.append(member.decompress(content))
+        content = member.unused_data
+    return b"".join([*parts, content])
+
+
 @dataclass
 class Places:
     """secrets: name -> value. leaks: `name in place`, for every find."""
@@ -97,7 +109,7 @@ class Places:
         """Whoever may read them."""
         for path in paths:
             if path.is_file() and not path.is_symlink():
-                self.text(path, path.read_bytes())
+                self.text(path, unpacked(path.read_bytes()))
 
     def readable_files(self, root: Path) -> None:
         """Files below `root` that another user than their owner can reach and read."""

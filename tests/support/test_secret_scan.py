@@ -1,5 +1,6 @@
 """The scanner finds a secret that is planted, in each kind of place and in each form."""
 
+import gzip
 import json
 import re
 import subprocess
@@ -122,3 +123,12 @@ def test_generated_values_are_read_from_the_decrypted_state():
     found = secrets_of(state)
     assert set(found.values()) == {SECRET, token, key.decode().splitlines()[1]}
     assert found["minio-process.inputs.secretFiles.root-password"] == SECRET
+
+
+@pytest.mark.parametrize("kept", [slice(None), slice(-4)], ids=["whole", "cut off"])
+def test_a_compressed_log_is_read(tmp_path, kept):
+    log = gzip.compress(b"begin\n") + gzip.compress(f"password={SECRET}\n".encode() * 50)
+    (tmp_path / "engine.log").write_bytes(log[kept])
+    found = places()
+    found.files(tmp_path.iterdir())
+    assert found.leaks == [f"planted in {tmp_path / 'engine.log'}"]
