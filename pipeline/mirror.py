@@ -14,9 +14,7 @@ A copy that is overwritten or removed stays, as an older version of the backup's
 must therefore keep versions: for RETENTION_DAYS or more.
 """
 
-import argparse
 import json
-import signal
 import ssl
 import sys
 from collections import deque
@@ -28,7 +26,6 @@ from datetime import UTC, datetime, timedelta
 from io import BytesIO
 from pathlib import Path
 from time import monotonic
-from types import FrameType
 from typing import Any, cast
 from urllib.parse import urlsplit
 
@@ -36,7 +33,8 @@ import urllib3
 from minio import Minio
 from minio.error import MinioException, S3Error
 
-from pipeline.config import ConfigError, MirrorConfig, StoreConfig, load_mirror, secret
+from pipeline import command
+from pipeline.config import MirrorConfig, StoreConfig, load_mirror, secret
 from pipeline.objects import USER_METADATA, kept, put, reading
 from pipeline.progress import Progress, Step, StepError
 
@@ -398,33 +396,13 @@ def points(client: Minio, bucket: str, prefix: str) -> dict[str, datetime]:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
-        prog="python -m pipeline.mirror",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("verb", choices=VERBS)
-    parser.add_argument("--config", type=Path, required=True, help="JSON file with the settings")
-    options = parser.parse_args(arguments)
+    options = command.parser("python -m pipeline.mirror", __doc__, VERBS).parse_args(arguments)
     progress = Progress()
-    try:
-        config = load_mirror(options.config)
-        signal.signal(signal.SIGTERM, _interrupt)
-        (save if options.verb == "save" else recover)(config, progress)
-    except ConfigError as fault:
-        print(fault, file=sys.stderr)
-        return 2
-    except StepError as error:
-        progress.failed(error)
-        return 1
-    except KeyboardInterrupt:
-        progress.say(f"Interrupted. {AGAIN}")
-        return 130
-    return 0
 
+    def work() -> None:
+        (save if options.verb == "save" else recover)(load_mirror(options.config), progress)
 
-def _interrupt(_signal: int, _frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
+    return command.exit_code(work, progress, AGAIN)
 
 
 if __name__ == "__main__":
