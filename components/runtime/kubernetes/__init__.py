@@ -6,6 +6,7 @@ operators, which must run already (docs/deploy/prod.md); the rest are workloads 
 Pulumi and users come through one Gateway.
 """
 
-from components.runtime.kubernetes.runtime import ClusterSettings, KubernetesRuntime, Outside
+from components.runtime.kubernetes.runtime import KubernetesRuntime
+from components.runtime.kubernetes.settings import ClusterSettings, Outside
 
 __all__ = ["ClusterSettings", "KubernetesRuntime", "Outside"]

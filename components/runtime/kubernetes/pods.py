@@ -3,19 +3,16 @@
 https://kubernetes.io/docs/concepts/security/pod-security-standards/
 """
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import pulumi
-
-from components.runtime.catalog import place
+from components.runtime.catalog import STORAGE, place
 from components.runtime.containers import CA_FILE, ROOT, SHELL, Containers, first_steps
-from components.runtime.kubernetes import certificates
-from components.runtime.service import Filled, Job, Readiness, Service
+from components.runtime.kubernetes import certificates, configuration
+from components.runtime.kubernetes.cluster import Cluster
+from components.runtime.service import Job, Readiness, Service
 from components.sizing import Size
 
-Texts = Mapping[str, pulumi.Input[str]]
 POLL_S = 5  # between two probes
 TMP = "/tmp"  # noqa: S108 - an empty volume of the pod
 TMP_SIZE = "256Mi"
@@ -24,33 +21,6 @@ EPHEMERAL_REQUEST = "256Mi"
 EPHEMERAL_LIMIT = "2Gi"  # logs, /tmp, and the data of services that keep none
 CPU_BURST = 2  # a limit of twice what is asked for: starts are not throttled
 LIVENESS_FAILURES = 12  # a minute: slow is not dead
-
-
-def labels(stack: str, name: str) -> dict[str, str]:
-    return {
-        **selector(stack, name),
-        "app.kubernetes.io/name": name,
-        "app.kubernetes.io/part-of": "dataflow",
-        "app.kubernetes.io/component": place(name).layer,
-    }
-
-
-def selector(stack: str, name: str) -> dict[str, str]:
-    """Labels of a service's pods. Not the usual names: operators set those of their own pods."""
-    return {"dataflow/service": name, "dataflow/stack": stack}
-
-
-def namespace_labels(stack: str) -> dict[str, str]:
-    """The API server refuses every pod that is not `restricted`."""
-    levels = {
-        f"pod-security.kubernetes.io/{mode}": "restricted" for mode in ("enforce", "audit", "warn")
-    }
-    return {**levels, "dataflow/stack": stack}
-
-
-def key_of(path: str) -> str:
-    """A file's key in a ConfigMap or Secret, whose keys have no slashes."""
-    return path.replace("/", ".")
 
 
 def pod_security(user: int) -> dict[str, Any]:
@@ -89,21 +59,63 @@ def resources(size: Size) -> dict[str, Any]:
     }
 
 
-def spec(
-    program: Service | Job,
-    containers: Containers,
-    *,
-    stack: str,
-    files: Sequence[Mapping[str, Any]],
-    keeps_data: bool,
-    priority: pulumi.Input[str],
-    token: bool = False,
-) -> dict[str, Any]:
-    """The pod of a service or job. files: sources of the volume that holds its configuration.
-    token: whether it may call the API server, by the rights of its account."""
+def claim(disk_gib: int, storage_class: str) -> dict[str, Any]:
+    """What a volume must be; the cluster's own class without a storage class."""
+    wanted: dict[str, Any] = {
+        "accessModes": ["ReadWriteOnce"],
+        "resources": {"requests": {"storage": f"{disk_gib}Gi"}},
+    }
+    return wanted | ({"storageClassName": storage_class} if storage_class else {})
+
+
+def template(cluster: Cluster, program: Service | Job) -> dict[str, Any]:
+    """The pods of a service or job."""
+    triggers = program.triggers if isinstance(program, Job) else {}
+    return {
+        "metadata": configuration.pod_metadata(cluster, program, triggers),
+        "spec": _spec(cluster, program),
+    }
+
+
+def _spec(cluster: Cluster, program: Service | Job) -> dict[str, Any]:
+    container = _container(cluster.containers, program)
+    shared: dict[str, Any] = {
+        # Whether it may call the API server, by the rights of its account.
+        "automountServiceAccountToken": bool(
+            program.fills if isinstance(program, Job) else program.launches
+        ),
+        "enableServiceLinks": False,
+        "priorityClassName": cluster.priorities[_priority(program)],
+        "securityContext": pod_security(cluster.containers.images.of(program.program).user),
+        "serviceAccountName": program.name,
+        "volumes": _volumes(cluster, program),
+    }
+    if isinstance(program, Job):
+        return {**shared, "containers": [container], "restartPolicy": "Never"}
+    container |= _served(cluster.containers, program)
+    spread = _spread(cluster, program)
+    return {
+        **shared,
+        "containers": [container],
+        **({"initContainers": [_init(program, container)]} if program.init else {}),
+        **({"topologySpreadConstraints": spread} if program.size.replicas > 1 else {}),
+        "terminationGracePeriodSeconds": program.stop_timeout_s,
+    }
+
+
+def keeps_data(program: Service | Job) -> bool:
+    return isinstance(program, Service) and program.size.disk_gib > 0
+
+
+def _priority(program: Service | Job) -> str:
+    if isinstance(program, Job):
+        return "jobs"
+    return "stores" if place(program.name).layer == STORAGE else "engines"
+
+
+def _container(containers: Containers, program: Service | Job) -> dict[str, Any]:
     image = containers.images.of(program.program)
-    service = program if isinstance(program, Service) else None
-    container: dict[str, Any] = {
+    return {
         "name": program.name,
         "image": containers.images.reference(image.program),
         "imagePullPolicy": "IfNotPresent",
@@ -114,59 +126,57 @@ def spec(
         "securityContext": container_security(),
         "volumeMounts": _mounts(program.name, trusts=containers.authority is not None),
     }
+
+
+def _volumes(cluster: Cluster, program: Service | Job) -> list[dict[str, Any]]:
+    files = configuration.sources(cluster, program)
     volumes: list[dict[str, Any]] = [
-        {"name": "config", "projected": {"defaultMode": FILE_MODE, "sources": list(files)}},
+        {"name": "config", "projected": {"defaultMode": FILE_MODE, "sources": files}},
         {"name": "tmp", "emptyDir": {"sizeLimit": TMP_SIZE}},
     ]
-    if containers.authority:
+    if cluster.containers.authority:
         trusted = {"name": certificates.TRUSTED, "defaultMode": FILE_MODE}
         volumes.append({"name": "authority", "configMap": trusted})
-    if not keeps_data:
+    if not keeps_data(program):
         volumes.append({"name": "data", "emptyDir": {"sizeLimit": EPHEMERAL_LIMIT}})
-    pod: dict[str, Any] = {
-        "automountServiceAccountToken": token,
-        "enableServiceLinks": False,
-        "priorityClassName": priority,
-        "securityContext": pod_security(image.user),
-        "serviceAccountName": program.name,
-        "containers": [container],
-        "volumes": volumes,
+    return volumes
+
+
+def _served(containers: Containers, service: Service) -> dict[str, Any]:
+    """What the container of a service has and that of a job has not."""
+    served: dict[str, Any] = {
+        "ports": [{"name": name, "containerPort": port} for name, port in service.ports.items()],
+        **probes(service, secure=containers.authority is not None),
     }
-    if service is None:
-        return {**pod, "restartPolicy": "Never"}
-    container["ports"] = [
-        {"name": label, "containerPort": port} for label, port in service.ports.items()
-    ]
-    container |= probes(service, secure=containers.authority is not None)
     if containers.authority and service.certificate and service.certificate.restarts:
-        served = str(service.certificate.files(ROOT / service.name).certificate)
+        certificate = str(service.certificate.files(ROOT / service.name).certificate)
         port = str(next(iter(service.ports.values())))
-        container["command"] = [*BASH, NOTE_CERTIFICATE, SERVED, served, *container["command"]]
-        alive = [*BASH, SERVES_IT, SERVED, served, port]
-        container["livenessProbe"] = _by_command(container["livenessProbe"], alive)
-    if service.init:
-        pod["initContainers"] = [
-            {
-                **{
-                    key: container[key]
-                    for key in container
-                    if key not in PROBES and key != "ports"
-                },
-                "name": f"{program.name}-init",
-                "command": [*SHELL, first_steps(service)],
-            }
-        ]
-    if service.size.replicas > 1:
-        pod["topologySpreadConstraints"] = [
-            {
-                "maxSkew": 1,
-                "topologyKey": key,
-                "whenUnsatisfiable": "ScheduleAnyway",
-                "labelSelector": {"matchLabels": selector(stack, program.name)},
-            }
-            for key in ("kubernetes.io/hostname", "topology.kubernetes.io/zone")
-        ]
-    return {**pod, "terminationGracePeriodSeconds": service.stop_timeout_s}
+        alive = [*BASH, SERVES_IT, SERVED, certificate, port]
+        served["livenessProbe"] = _by_command(served["livenessProbe"], alive)
+        served["command"] = [*BASH, NOTE_CERTIFICATE, SERVED, certificate, *service.command]
+    return served
+
+
+def _init(service: Service, container: Mapping[str, Any]) -> dict[str, Any]:
+    """Takes the first steps where the service will find what they make."""
+    shared = {key: container[key] for key in container if key not in (*PROBES, "ports")}
+    return {
+        **shared,
+        "name": f"{service.name}-init",
+        "command": [*SHELL, first_steps(service)],
+    }
+
+
+def _spread(cluster: Cluster, service: Service) -> list[dict[str, Any]]:
+    return [
+        {
+            "maxSkew": 1,
+            "topologyKey": key,
+            "whenUnsatisfiable": "ScheduleAnyway",
+            "labelSelector": {"matchLabels": cluster.selector(service.name)},
+        }
+        for key in ("kubernetes.io/hostname", "topology.kubernetes.io/zone")
+    ]
 
 
 PROBES = ("startupProbe", "readinessProbe", "livenessProbe")
@@ -232,30 +242,3 @@ def _mounts(name: str, *, trusts: bool) -> list[dict[str, Any]]:
         {"name": "data", "mountPath": str(folder / "data")},
         {"name": "tmp", "mountPath": TMP},
     ]
-
-
-def source(kind: str, name: str, texts: Texts) -> dict[str, Any]:
-    """Files of a ConfigMap (`configMap`) or Secret (`secret`) for the configuration volume."""
-    return {kind: {"name": name, "items": [{"key": key_of(p), "path": p} for p in sorted(texts)]}}
-
-
-def filled_sources(filled: Mapping[str, Filled]) -> list[dict[str, Any]]:
-    """The same for entries of secrets that jobs fill. Pods wait until they are there."""
-    return [
-        {"secret": {"name": one.secret, "items": [{"key": one.key, "path": path}]}}
-        for path, one in sorted(filled.items())
-    ]
-
-
-def checksum(*all_texts: Texts) -> pulumi.Output[str]:
-    """Changes with any file, so that pods start again with it. Of secrets too: each has 240
-    random bits, so nothing can be learned from a hash over all of them."""
-    merged = {path: text for texts in all_texts for path, text in texts.items()}
-
-    def digest(contents: Mapping[str, str]) -> str:
-        total = hashlib.sha256()
-        for path in sorted(contents):
-            total.update(f"{path}\0{contents[path]}\0".encode())
-        return total.hexdigest()[:16]
-
-    return pulumi.Output.unsecret(pulumi.Output.all(**merged).apply(digest))

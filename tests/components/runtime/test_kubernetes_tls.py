@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from components.runtime.catalog import place
-from components.runtime.kubernetes.operators import OPERATED
+from components.runtime.kubernetes.prometheus import OPERATED
 from dynamic_providers.credentials import derive
 from tests.components.runtime.test_kubernetes_runtime import (
     CLUSTER,
