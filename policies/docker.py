@@ -5,7 +5,7 @@ They follow the CIS Docker Benchmark 1.6.
 
 from collections.abc import Iterator
 
-from policies.kubernetes import REGISTRIES, pinned
+from policies.kubernetes.images import REGISTRIES, pinned
 from policies.model import (
     Context,
     Found,
