@@ -61,6 +61,10 @@ class SearchClient:
         """`<cluster uuid>/<name>`, the official plugin's form of an id."""
         return f"{(self.send('GET', '/') or {}).get('cluster_uuid')}/{name}"
 
+    def whole(self, id_: str) -> str:
+        """That form of an id which may be a bare name, as of an import."""
+        return id_ if "/" in id_ else self.id_of(id_)
+
 
 def name_in(id_: str) -> str:
     """The name in `<cluster uuid>/<name>`; a bare name may be imported too."""

@@ -39,8 +39,7 @@ class ComponentTemplate(Named):
             inputs["metadata"] = compact(live["_meta"])
         if "version" in live:
             inputs["version"] = live["version"]
-        whole = id_ if "/" in id_ else client.id_of(name)
-        return Live(id=whole, inputs=self.normalize(inputs))
+        return Live(id=client.whole(id_), inputs=self.normalize(inputs))
 
     def update(self, client: "SearchClient", id_: str, old: Props, spec: Props) -> Live:
         body: Props = {"template": shared.to_api(spec["template"])}

@@ -44,9 +44,8 @@ class IndexLifecycle(Named):
         found |= {phase: _from_api(body) for phase, body in policy["phases"].items()}
         if "_meta" in policy:
             found["metadata"] = compact(policy["_meta"])
-        whole = id_ if "/" in id_ else client.id_of(name)
         outputs = {MODIFIED: live["modified_date"]}
-        return Live(id=whole, inputs=self.seen(found), outputs=outputs)
+        return Live(id=client.whole(id_), inputs=self.seen(found), outputs=outputs)
 
     def update(self, client: "SearchClient", id_: str, old: Props, spec: Props) -> Live:
         policy: Props = {

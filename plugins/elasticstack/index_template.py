@@ -54,8 +54,7 @@ class IndexTemplate(Named):
         if "_meta" in live:
             inputs["metadata"] = compact(live["_meta"])
         inputs |= {field: live[field] for field in ("priority", "version") if field in live}
-        whole = id_ if "/" in id_ else client.id_of(name)
-        return Live(id=whole, inputs=self.normalize(inputs))
+        return Live(id=client.whole(id_), inputs=self.normalize(inputs))
 
     def update(self, client: "SearchClient", id_: str, old: Props, spec: Props) -> Live:
         body: Props = {

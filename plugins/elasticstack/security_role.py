@@ -48,8 +48,7 @@ class SecurityRole(Named):
             inputs["applications"] = live.get("applications", [])
         if live.get("global") or "global" in known:
             inputs["global"] = compact(live.get("global", {}))
-        whole = id_ if "/" in id_ else client.id_of(name)
-        return Live(id=whole, inputs=self.normalize(inputs))
+        return Live(id=client.whole(id_), inputs=self.normalize(inputs))
 
     def update(self, client: "SearchClient", id_: str, old: Props, spec: Props) -> Live:
         body: Props = {

@@ -60,8 +60,7 @@ class SecurityUser(Kind):
             if live.get(field):
                 inputs[own] = live[field]
         inputs |= {secret: known[secret] for secret in PASSWORDS if secret in known}
-        whole = id_ if "/" in id_ else client.id_of(name)
-        return Live(id=whole, inputs=self.normalize(inputs))
+        return Live(id=client.whole(id_), inputs=self.normalize(inputs))
 
     def update(self, client: "SearchClient", id_: str, old: Props, spec: Props) -> Live:
         from plugins.elasticstack.client import path

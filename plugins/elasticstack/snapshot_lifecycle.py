@@ -66,8 +66,7 @@ class SnapshotLifecycle(Named):
         }
         if metadata is not None:
             found["metadata"] = compact(metadata)
-        whole = id_ if "/" in id_ else client.id_of(name)
-        return Live(id=whole, inputs=self.seen(found))
+        return Live(id=client.whole(id_), inputs=self.seen(found))
 
     def update(self, client: "SearchClient", id_: str, old: Props, spec: Props) -> Live:
         config = to_api({name: spec[name] for name in CONFIG})

@@ -59,8 +59,7 @@ class SnapshotRepository(Named):
             "verify": known.get("verify", True),  # is of the call, and nowhere kept
             live["type"]: from_api(live["settings"]),
         }
-        whole = id_ if "/" in id_ else client.id_of(name)
-        return Live(id=whole, inputs=self.seen(found))
+        return Live(id=client.whole(id_), inputs=self.seen(found))
 
     def update(self, client: "SearchClient", id_: str, old: Props, spec: Props) -> Live:
         (kind,) = TYPES.keys() & spec.keys()
