@@ -216,10 +216,7 @@ def down(stack: StackName = "local") -> None:
         console.print(f"stack {stack} does not exist: nothing to do")
         return
     with _clear_errors():
-        if target.pulumi("destroy", "--yes", "--skip-preview"):
-            raise StackError(
-                "not everything could be removed: mend what the messages say, then run it again"
-            )
+        target.destroy()
 
 
 @app.command()

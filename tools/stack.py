@@ -16,6 +16,7 @@ import yaml
 from dynamic_providers.credentials import SEED_KEY, derive
 from dynamic_providers.local import control
 from dynamic_providers.local.certificate_authority import ca_file
+from dynamic_providers.local.directory import remove_empty
 from dynamic_providers.stack import DOMAIN_KEY
 from dynamic_providers.stack import Stack as Known
 from settings import NAMESPACE, Settings, SettingsError, parse
@@ -105,10 +106,25 @@ class Stack:
         finally:
             if self.exists and not existed:
                 self.answer("stack", "rm", "--yes", "--preserve-config")
+                self._forget_authority()
             if settings is None:
                 self.config_file.unlink(missing_ok=True)
             else:
                 self.config_file.write_bytes(settings)
+
+    def destroy(self) -> None:
+        """Raises StackError when not everything could be removed."""
+        if self.pulumi("destroy", "--yes", "--skip-preview"):
+            raise StackError(
+                "not everything could be removed: mend what the messages say, then run it again"
+            )
+        self._forget_authority()
+
+    def _forget_authority(self) -> None:
+        """Removes the authority's certificate. Where services run in containers the program itself
+        writes it, in previews too, so no resource takes it away."""
+        self.ca_file.unlink(missing_ok=True)
+        remove_empty(self.ca_file.parent, self.directory)
 
     def _deployed(self) -> bool:
         """Whether the state holds any resource."""

@@ -22,6 +22,20 @@ def test_a_deployed_stack_without_its_settings_file_is_refused(tmp_path):
     assert not (tmp_path / "Pulumi.team.yaml").exists()
 
 
+def publish_authority(stack: Stack) -> None:
+    """As a program whose services run in containers does it."""
+    stack.ca_file.parent.mkdir(parents=True)
+    stack.ca_file.write_text("a certificate")
+
+
+@pytest.mark.engine
+def test_the_authoritys_certificate_goes_with_the_stack(stack):
+    stack.create()
+    publish_authority(stack)
+    stack.destroy()
+    assert stack.exists and not stack.directory.exists()
+
+
 @pytest.mark.engine
 @pytest.mark.parametrize("settings", [None, "config:\n  dataflow:runtime: docker\n"])
 def test_a_plan_leaves_neither_a_stack_nor_a_seed(stack, settings):
@@ -29,8 +43,9 @@ def test_a_plan_leaves_neither_a_stack_nor_a_seed(stack, settings):
         stack.config_file.write_text(settings)
     with pytest.raises(KeyboardInterrupt), stack.planned():
         assert stack.exists and SEED_KEY in stack.configuration()
+        publish_authority(stack)
         raise KeyboardInterrupt  # in the middle of it
-    assert not stack.exists
+    assert not stack.exists and not stack.directory.exists()
     assert (stack.config_file.read_text() if stack.config_file.exists() else None) == settings
 
 
