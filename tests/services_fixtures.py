@@ -1,12 +1,14 @@
-"""Real MinIO, PostgreSQL and Elasticsearch: one of each for a test session, on free ports.
+"""Real MinIO, PostgreSQL and Elasticsearch: one of each for a test session, on free ports; and a
+second MinIO, which speaks TLS.
 
-Tests ask for `minio_server`, `postgres_server` or `elasticsearch_server`; a server starts when
-it is first asked for.
+Tests ask for `minio_server`, `secure_minio`, `postgres_server` or `elasticsearch_server`; a server
+starts when it is first asked for.
 """
 
 import os
 import pwd
 import shutil
+import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -21,12 +23,15 @@ from services.minio import config as minio
 from services.postgresql import config as postgresql
 from services.postgresql.ready import is_ready
 from tests.services.running import Place, installed
+from tests.support import tls
 from tests.support.ports import free_ports
+from tls.files import CertificateFiles
 from tools.paths import Paths
 
 SERVICE_USER = "dataflow"
 HOST = "127.0.0.1"
 MINIO_USER = "root-of-tests"
+MINIO_TLS = (minio.CERTIFICATE_FILE, minio.KEY_FILE, minio.CA_FILE)
 HEAP = "512m"
 ELASTICSEARCH_START_S = 300  # 15 s alone, two minutes on a machine with other work
 
@@ -87,6 +92,53 @@ def minio_server(service_place: Callable[[str], Place]) -> Iterator[Server]:
         command, lambda: httpx.get(f"{server.url}/minio/health/ready").is_success, env
     ):
         yield server
+
+
+@dataclass(frozen=True, kw_only=True)
+class SecureMinio(Server):
+    """certificate: of the server, by SIGNER."""
+
+    console: int
+    place: Place
+    certificate: CertificateFiles
+    process: subprocess.Popen
+
+    @property
+    def url(self) -> str:
+        return f"https://{self.address}"
+
+
+@pytest.fixture(scope="session")
+def secure_minio(service_place: Callable[[str], Place]) -> Iterator[SecureMinio]:
+    place, (port, console) = service_place("secure-minio"), free_ports(2)
+    files = tls.put_certificate(place, *MINIO_TLS)
+    password_file, password = place.secret("root-password")
+    command = minio.command(
+        binary=installed(Paths.find().bin / "minio"),
+        data_dir=place.data,
+        port=port,
+        console_port=console,
+        certs_dir=files.certificate.parent,
+    )
+    env = minio.environment(root_user=MINIO_USER, root_password_file=password_file)
+    asked = (f"https://{HOST}:{port}/minio/health/ready", f"https://{HOST}:{console}")
+    verify = tls.trusting(tls.SIGNER)
+
+    def ready() -> bool:  # the console opens its port after the API has answered
+        return all(httpx.get(url, verify=verify).is_success for url in asked)
+
+    with place.running(command, ready, env) as process:
+        yield SecureMinio(
+            host=HOST,
+            port=port,
+            user=MINIO_USER,
+            password=password,
+            log=log(place),
+            console=console,
+            place=place,
+            certificate=files,
+            process=process,
+        )
 
 
 @pytest.fixture(scope="session")

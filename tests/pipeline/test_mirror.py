@@ -5,27 +5,25 @@ import io
 import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any, cast
 
-import httpx
 import pytest
 import urllib3
 from minio import Minio, MinioAdmin
 from minio.credentials.providers import StaticProvider
 from minio.versioningconfig import ENABLED, VersioningConfig
+from urllib3.exceptions import MaxRetryError, NewConnectionError, SSLError
 
 from components.storage.backups import COPY_ACCESS
+from components.storage.object_store import Access
 from flow.derive import BUCKET
 from pipeline import mirror
 from pipeline.config import MirrorConfig, StoreConfig
 from pipeline.mirror import main, recover, save
 from pipeline.progress import StepError
-from services.minio import config as minio
-from tests.services.running import installed
-from tests.services_fixtures import HOST, Server, log
+from tests.services_fixtures import Server
 from tests.support import tls
 from tests.support.engines import object_store
-from tests.support.ports import free_ports
-from tools.paths import Paths
 
 pytestmark = [pytest.mark.service, pytest.mark.timeout(300)]
 BACKUPS = "example-backups"
@@ -43,27 +41,6 @@ LAKE = {
 COPIED = {name for name in LAKE if not name.startswith("logs/")}
 
 
-@pytest.fixture(scope="module")
-def backup_server(service_place):
-    """A second MinIO, with a certificate."""
-    place, (port, console) = service_place("backup-minio"), free_ports(2)
-    names = (minio.CERTIFICATE_FILE, minio.KEY_FILE, minio.CA_FILE)
-    files = tls.put_certificate(place, *names)
-    password_file, password = place.secret("root-password")
-    command = minio.command(
-        binary=installed(Paths.find().bin / "minio"),
-        data_dir=place.data,
-        port=port,
-        console_port=console,
-        certs_dir=files.certificate.parent,
-    )
-    env = minio.environment(root_user="backup-root", root_password_file=password_file)
-    health = f"https://{HOST}:{port}/minio/health/ready"
-    verify = tls.trusting(tls.SIGNER)
-    with place.running(command, lambda: httpx.get(health, verify=verify).is_success, env):
-        yield Server(host=HOST, port=port, user="backup-root", password=password, log=log(place))
-
-
 @pytest.fixture
 def lake(minio_server) -> Minio:
     client = object_store(minio_server)
@@ -74,12 +51,12 @@ def lake(minio_server) -> Minio:
 
 
 @pytest.fixture
-def backup(backup_server) -> Minio:
+def backup(secure_minio) -> Minio:
     """A client of the backup store, with an empty bucket that keeps versions."""
     client = Minio(
-        backup_server.address,
-        backup_server.user,
-        backup_server.password,
+        secure_minio.address,
+        secure_minio.user,
+        secure_minio.password,
         http_client=urllib3.PoolManager(ssl_context=tls.trusting(tls.SIGNER)),
     )
     if client.bucket_exists(BACKUPS):
@@ -111,10 +88,9 @@ def told(folder, name: str, user: str, password: str, **more) -> StoreConfig:
 
 
 @pytest.fixture
-def config(tmp_path, minio_server, backup_server) -> MirrorConfig:
+def config(tmp_path, minio_server, secure_minio) -> MirrorConfig:
     ca_file = tmp_path / "ca.crt"
     ca_file.write_text(tls.SIGNER.certificate)
-    there = f"https://{backup_server.address}"
     return MirrorConfig(
         lake=told(
             *(tmp_path, "lake", minio_server.user, minio_server.password),
@@ -123,8 +99,8 @@ def config(tmp_path, minio_server, backup_server) -> MirrorConfig:
             ca_file=None,
         ),
         backup=told(
-            *(tmp_path, "backup", backup_server.user, backup_server.password),
-            url=there,
+            *(tmp_path, "backup", secure_minio.user, secure_minio.password),
+            url=secure_minio.url,
             bucket=BACKUPS,
             ca_file=ca_file,
         ),
@@ -317,19 +293,31 @@ def test_a_store_is_verified(lake, backup, config, progress, tmp_path):
         save(config, progress)
 
 
+def test_an_untrusted_certificate_is_refused_at_once_and_a_refused_connection_tried_again():
+    refused = NewConnectionError(cast(Any, None), "refused")
+    assert mirror.RETRIES.increment("GET", "/", error=refused).total == 4
+    with pytest.raises(MaxRetryError):
+        mirror.RETRIES.increment("GET", "/", error=SSLError("certificate verify failed"))
+
+
+def admit(server: Server, config: StoreConfig, access: Access) -> None:
+    """Lets an account use a store, as the platform declares it."""
+    admin = MinioAdmin(
+        endpoint=server.address,
+        credentials=StaticProvider(server.user, server.password),
+        secure=False,
+    )
+    admin.user_add(access.user, "of-the-account")
+    admin.policy_add(access.user, policy=json.loads(access.policy()))
+    admin.attach_policy([access.user], access.user)
+    config.user_file.write_text(access.user)
+    config.password_file.write_text("of-the-account")
+
+
 def test_the_rights_of_the_copys_user_are_enough_and_only_to_read(
     lake, backup, config, progress, minio_server
 ):
-    admin = MinioAdmin(
-        endpoint=minio_server.address,
-        credentials=StaticProvider(minio_server.user, minio_server.password),
-        secure=False,
-    )
-    admin.user_add(COPY_ACCESS.user, "of-the-copy")
-    admin.policy_add(COPY_ACCESS.user, policy=json.loads(COPY_ACCESS.policy()))
-    admin.attach_policy([COPY_ACCESS.user], COPY_ACCESS.user)
-    config.lake.user_file.write_text(COPY_ACCESS.user)
-    config.lake.password_file.write_text("of-the-copy")
+    admit(minio_server, config.lake, COPY_ACCESS)
     assert save(config, progress).copied == len(COPIED)
     with pytest.raises(StepError, match="bronze/x: AccessDenied"):
         entry = mirror.Entry(name="bronze/x", etag="", size=0)

@@ -8,11 +8,11 @@ import pytest
 
 from services.elasticsearch import config as elasticsearch
 from services.elasticsearch.config import SUPERUSER
-from services.minio import config as minio
 from services.postgresql import config as postgresql
 from services.postgresql.ready import is_ready
 from services.prometheus import config as prometheus
 from tests.services.running import installed, wait_until
+from tests.services_fixtures import MINIO_TLS
 from tests.support import tls
 from tests.support.ports import free_ports
 
@@ -34,32 +34,15 @@ def check_http(port: int, place, files, process, reload_signal=None, names=()) -
     assert process.poll() is None
 
 
-def test_minio(paths, make_place):
-    place, (port, console) = make_place("minio"), free_ports(2)
-    names = (minio.CERTIFICATE_FILE, minio.KEY_FILE, minio.CA_FILE)
-    files = tls.put_certificate(place, *names)
-    password_file, _ = place.secret("root-password")
-    command = minio.command(
-        binary=installed(paths.bin / "minio"),
-        data_dir=place.data,
-        port=port,
-        console_port=console,
-        certs_dir=files.certificate.parent,
+def test_minio(secure_minio):
+    server = secure_minio
+    tls.assert_clear_text_is_refused(server.console)
+    tls.assert_old_versions_are_refused(server.console)
+    tls.served(server.console)
+    check_http(
+        *(server.port, server.place, server.certificate, server.process, signal.SIGHUP, MINIO_TLS)
     )
-    env = minio.environment(root_user="root", root_password_file=password_file)
-    url = f"https://127.0.0.1:{port}/minio/health/ready"
-    verify = tls.trusting(tls.SIGNER)
-    console_url = f"https://127.0.0.1:{console}"
-
-    def ready() -> bool:  # the console opens its port after the API has answered
-        return all(httpx.get(one, verify=verify).is_success for one in (url, console_url))
-
-    with place.running(command, ready, env) as process:
-        tls.assert_clear_text_is_refused(console)
-        tls.assert_old_versions_are_refused(console)
-        tls.served(console)
-        check_http(port, place, files, process, signal.SIGHUP, names)
-        wait_until(lambda: tls.serves(console, files.certificate), RELOAD_S)
+    wait_until(lambda: tls.serves(server.console, server.certificate.certificate), RELOAD_S)
 
 
 def test_postgresql(paths, make_place):
