@@ -24,7 +24,7 @@ from components.presentation.superset import Superset, SupersetArgs
 from components.processing.datasets import Datasets, DatasetsArgs
 from components.processing.dremio import STORE_USER as DREMIO_STORE_USER
 from components.processing.dremio import Dremio, DremioArgs
-from components.processing.pipeline import EXPORTED, Pipeline, PipelineArgs
+from components.processing.pipeline import Pipeline, PipelineArgs
 from components.processing.reflections import Reflections, ReflectionsArgs
 from components.runtime.catalog import OBJECT_STORE
 from components.runtime.products.dremio import PREFIX as DREMIO_PREFIX
@@ -117,12 +117,13 @@ class Platform(pulumi.ComponentResource):
         )
         if backup_store:
             archived = archive(context, backup_store, _recovery(settings))
-            Backups(
+            backups = Backups(
                 "backups",
                 BackupsArgs(context=context, object_store=store, archive=archived),
                 inside,
             )
         else:
+            backups = None
             archived = Archive(
                 store=OBJECT_STORE,
                 bucket=store.bucket(BACKUP_STORE_USER),
@@ -204,6 +205,7 @@ class Platform(pulumi.ComponentResource):
                 search=search,
                 airbyte=airbyte,
                 dremio=dremio,
+                backups=backups,
                 sources_ready=list(datasets.views.values()),
             ),
             inside,
@@ -242,7 +244,7 @@ class Platform(pulumi.ComponentResource):
                     "superset": superset.endpoint,
                 },
                 exporter=pipeline.service.endpoints["metrics"],
-                exported=EXPORTED,
+                exported=pipeline.exported,
                 profile=settings.profile,
             ),
             inside,

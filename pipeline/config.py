@@ -105,11 +105,24 @@ class SearchConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class StoreConfig:
+    """A bucket and an account of it. ca_file: the authority that vouches for the service; None:
+    one that this machine knows."""
+
+    url: str
+    bucket: str
+    region: str
+    user_file: Path
+    password_file: Path
+    ca_file: Path | None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Config:
     """schedule: Quartz cron in UTC, or None. host, port: where `serve` listens. tls: the
     certificate that it serves with; None: clear text. certificates: name -> URL of what is asked
     for how long its certificate is valid. logs: what a run deletes. audit: where `serve` collects
-    what users did."""
+    what users did. lake: where copies of it are noted, None where nobody makes any."""
 
     stack: str
     host: str
@@ -125,19 +138,7 @@ class Config:
     schedule: str | None
     tls: KeyPair | None
     certificates: Mapping[str, str]
-
-
-@dataclass(frozen=True, kw_only=True)
-class StoreConfig:
-    """A bucket and an account of it. ca_file: the authority that vouches for the service; None:
-    one that this machine knows."""
-
-    url: str
-    bucket: str
-    region: str
-    user_file: Path
-    password_file: Path
-    ca_file: Path | None
+    lake: StoreConfig | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -187,10 +188,12 @@ def parse(raw: Mapping[str, Any]) -> Config:
     found = inputs.known_keys(
         raw,
         ("stack", "host", "port", *sections),
-        optional=("superset", "logs", "audit", "search", "schedule", "tls", "certificates"),
+        optional=(
+            *("superset", "logs", "audit", "search", "schedule", "tls", "certificates", "lake"),
+        ),
     )
     superset, logs, search = found.get("superset"), found.get("logs"), found.get("search")
-    audit = found.get("audit")
+    audit, lake = found.get("audit"), found.get("lake")
     return Config(
         stack=inputs.text(found["stack"], "stack"),
         host=inputs.text(found["host"], "host"),
@@ -206,6 +209,7 @@ def parse(raw: Mapping[str, Any]) -> Config:
         schedule=_schedule(found.get("schedule")),
         tls=key_pair(found.get("tls")),
         certificates=_certificates(found.get("certificates", {})),
+        lake=None if lake is None else _store(lake, "lake"),
     )
 
 

@@ -22,9 +22,10 @@ from dynamic_providers.airbyte.connection import GONE
 from dynamic_providers.api import ApiError
 from dynamic_providers.dremio.client import DremioClient
 from dynamic_providers.waiting import WorkFailedError
-from pipeline import clients
-from pipeline.config import Config, DatabaseConfig, SearchConfig, secret
+from pipeline import clients, mirror
+from pipeline.config import Config, DatabaseConfig, SearchConfig, StoreConfig, secret
 from pipeline.history import History
+from pipeline.progress import StepError
 
 TIMEOUT_S = 10.0
 # How far back jobs are listed again: one that ended before the last look may be told late.
@@ -34,7 +35,7 @@ QUERY_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120,
 SYNC_S = (1, 5, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 18000)
 SYNC_ENDED = ("succeeded", "failed", "incomplete", "cancelled")
 WAITING = ("PENDING", "SETUP", "QUEUED", "ENQUEUED", "ENGINE_START")
-FAULTS = (ApiError, WorkFailedError, OSError, httpx.HTTPError, psycopg.Error)
+FAULTS = (ApiError, WorkFailedError, StepError, OSError, httpx.HTTPError, psycopg.Error)
 
 _DURATION = re.compile(
     r"P(?:(?P<days>\d+)D)?"
@@ -81,16 +82,18 @@ def exporters(config: Config) -> Mapping[str, Exporter]:
         "dremio": Exporter(
             JobMetrics(dremio), ReflectionMetrics(dremio, config.dremio.reflection_datasets)
         ),
-        "postgres": Exporter(ConnectionMetrics(config.database)),
+        "postgres": Exporter(DatabaseMetrics(config.database)),
     }
+    if config.lake is not None:
+        found["lake-backup"] = Exporter(CopyMetrics(config.lake, datetime.now(UTC)))
     if config.search is not None:
         found["elasticsearch"] = Exporter(ClusterMetrics(config.search))
     return found
 
 
-class ConnectionMetrics(Collector):
+class DatabaseMetrics(Collector):
     """Open connections of PostgreSQL, which every role may count; states of those of others it
-    may not see."""
+    may not see. How the archive of its log does."""
 
     def __init__(self, config: DatabaseConfig) -> None:
         self._config = config
@@ -102,10 +105,38 @@ class ConnectionMetrics(Collector):
         with History(self._config.login(), "postgres metrics") as history:
             for database, count in history.connections().items():
                 active.add_metric((database,), count)
-            limit = history.connection_limit()
+            limit, (done, failed) = history.connection_limit(), history.archived()
         yield active
         yield GaugeMetricFamily(
             "postgres_connections_limit", "Most connections of other than superusers", value=limit
+        )
+        yield GaugeMetricFamily(
+            "postgres_archive_success_timestamp_seconds",
+            "When a part of the write-ahead log was archived last; 0: never",
+            value=done,
+        )
+        yield GaugeMetricFamily(
+            "postgres_archive_failure_timestamp_seconds",
+            "When archiving a part of the write-ahead log failed last; 0: never",
+            value=failed,
+        )
+
+
+class CopyMetrics(Collector):
+    """When the lake was copied last, which the copy notes in the lake itself: for this, nobody
+    else needs an account of the place where backups are."""
+
+    def __init__(self, lake: StoreConfig, since: datetime) -> None:
+        """since: when a copy is waited for, as long as there is none."""
+        self._lake = mirror.connect(lake)
+        self._since = since
+
+    def collect(self) -> Iterator[Metric]:
+        copied = mirror.last_copied(self._lake) or self._since
+        yield GaugeMetricFamily(
+            "lake_backup_timestamp_seconds",
+            "When the last copy of the lake was complete, or since when one is waited for",
+            value=copied.timestamp(),
         )
 
 

@@ -171,5 +171,17 @@ class History:
         )
         return int(row["most"]) if row else 0
 
+    def archived(self) -> tuple[float, float]:
+        """When a part of the server's write-ahead log was archived last, and when that last
+        failed: seconds since 1970, 0 for never."""
+        row = self._one(
+            """
+            SELECT coalesce(extract(epoch FROM last_archived_time), 0)::float AS done,
+                coalesce(extract(epoch FROM last_failed_time), 0)::float AS failed
+            FROM pg_stat_archiver
+            """
+        )
+        return (row["done"], row["failed"]) if row else (0.0, 0.0)
+
     def _one(self, query: str, *parameters: Any) -> DictRow | None:
         return self._db.execute(query.encode(), parameters).fetchone()

@@ -8,7 +8,8 @@ something failed, 2 for wrong settings or arguments, 130 when interrupted.
 The flow may write meanwhile: each object is copied as it is when it is read, whole. A restore
 point bears the time at which its run began: whatever PostgreSQL said of the lake by then, the copy
 has. PostgreSQL as of that time and the copy fit each other; of what a sync added meanwhile the
-copy may have more.
+copy may have more. A mark in the lake tells when the last copy was complete, also to those who
+have no account of the backup store.
 
 A copy that is overwritten or removed stays, as an older version of the backup's bucket, which
 must therefore keep versions: for RETENTION_DAYS or more.
@@ -39,7 +40,8 @@ from pipeline.objects import USER_METADATA, kept, put, reading
 from pipeline.progress import Progress, Step, StepError
 
 COPIES, POINTS = "lake", "restore-points"  # folders below the prefix
-RECOVERED = "recovered"  # folder of the lake: what has been brought back
+# Folders of the lake, for marks: when it was copied last, and what has been brought back.
+COPIED, RECOVERED = "copied", "recovered"
 RETENTION_DAYS = 30  # of restore points: as PostgreSQL's archive
 PARALLEL = 8  # objects at once, each with one part of 5 MiB in memory, more beyond 50 GB
 PROGRESS_S = 30.0  # between two lines
@@ -231,6 +233,7 @@ def save(
             step.done(str(done))
             total.add(done)
     _note(copies, config, began, total)
+    _mark(lake, f"{COPIED}/last")
     progress.say(f"restore point {point_name(began)}: {total}")
     return total
 
@@ -253,10 +256,21 @@ def recover(config: MirrorConfig, progress: Progress) -> Counts:
             done = bring(copies, lake, pairs, step, removing=False)
             step.done(str(done))
             total.add(done)
-    with lake.told(mark):
-        lake.client.put_object(lake.bucket, mark, BytesIO(b""), 0)
+    _mark(lake, mark)
     progress.say(f"as of restore point {config.restore_point}: {total}")
     return total
+
+
+def last_copied(lake: Store) -> datetime | None:
+    """When a copy was complete last, by the clock of the lake. Raises StepError."""
+    with lake.told():
+        marks = list(lake.client.list_objects(lake.bucket, prefix=f"{COPIED}/"))
+    return max((cast(datetime, mark.last_modified) for mark in marks), default=None)
+
+
+def _mark(lake: Store, name: str) -> None:
+    with lake.told(name):
+        lake.client.put_object(lake.bucket, name, BytesIO(b""), 0)
 
 
 Pair = tuple[Entry | None, Entry | None]

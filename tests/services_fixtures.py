@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -143,9 +144,17 @@ def secure_minio(service_place: Callable[[str], Place]) -> Iterator[SecureMinio]
 
 @pytest.fixture(scope="session")
 def postgres_server(service_place: Callable[[str], Place]) -> Iterator[Server]:
-    place, (port,) = service_place("postgresql"), free_ports(1)
+    with running_postgres(service_place("postgresql")) as server:
+        yield server
+
+
+@contextmanager
+def running_postgres(place: Place, more_settings: str = "") -> Iterator[Server]:
+    (port,) = free_ports(1)
     home = installed(Paths.find().opt / "postgresql")
-    for name, text in postgresql.files(port=port, config_dir=place.config).items():
+    files = postgresql.files(port=port, config_dir=place.config)
+    files["postgresql.conf"] += more_settings
+    for name, text in files.items():
         place.write(name, text)
     password_file, password = place.secret("superuser-password")
     place.init(postgresql.init(home=home, data_dir=place.data, password_file=password_file))

@@ -19,7 +19,7 @@ QUEUED_QUERIES = 10
 ERROR_SHARE = 0.05
 DASHBOARD_S = 5  # specification: "< 5 secondes au total"
 AUDIT_S = 3600  # it is collected every quarter of an hour, and products remember for weeks
-SNAPSHOT_S = 36 * 3600  # one is taken each night: half a day late
+BACKUP_S = 36 * 3600  # each night one of the lake, and one of logs: half a day late
 MISSED_RUNS = 2  # one late run is a slow one
 
 
@@ -158,11 +158,29 @@ STORAGE = (
     _alert(
         "SnapshotOverdue",
         "snapshot-overdue",
-        f"time() - elasticsearch_snapshot_timestamp_seconds > {SNAPSHOT_S}",
+        f"time() - elasticsearch_snapshot_timestamp_seconds > {BACKUP_S}",
         "10m",
         "warning",
         "No snapshot of Elasticsearch has succeeded for a day and a half",
         "elasticsearch",
+    ),
+    _alert(
+        "BackupOverdue",
+        "backup-overdue",
+        f"time() - lake_backup_timestamp_seconds > {BACKUP_S}",
+        "10m",
+        "critical",
+        "The lake has not been copied to the backup store for a day and a half",
+        "lake-backup",
+    ),
+    _alert(
+        "ArchiveFails",
+        "archive-fails",
+        "postgres_archive_failure_timestamp_seconds > postgres_archive_success_timestamp_seconds",
+        "15m",
+        "critical",
+        "PostgreSQL cannot archive its write-ahead log: it keeps it until the disk is full",
+        "postgres",
     ),
     _alert(
         "PostgresConnectionsHigh",

@@ -16,6 +16,7 @@ import yaml
 from components.context import Context
 from components.ingestion.airbyte import CLIENT_ID, Airbyte
 from components.processing.dremio import ADMIN, Dremio
+from components.runtime.catalog import OBJECT_STORE
 from components.runtime.service import (
     Certificate,
     Job,
@@ -24,6 +25,8 @@ from components.runtime.service import (
     Runtime,
     Service,
 )
+from components.storage.backups import COPY, Backups
+from components.storage.object_store import account_files, store_settings
 from components.storage.postgres import Postgres
 from components.storage.search import (
     AUDIT_WRITER,
@@ -51,7 +54,7 @@ BUILD_TIMEOUT_S = 2 * 3600  # specification, "Performance Benchmarks": dbt, larg
 
 @dataclass(frozen=True, kw_only=True)
 class PipelineArgs:
-    """sources_ready: after which every dbt source can be read."""
+    """sources_ready: after which every dbt source can be read. backups: whose age it tells."""
 
     context: Context
     flow: DataFlow
@@ -59,11 +62,13 @@ class PipelineArgs:
     search: Search
     airbyte: Airbyte
     dremio: Dremio
+    backups: Backups | None
     sources_ready: Sequence[pulumi.Resource]
 
 
 class Pipeline(pulumi.ComponentResource):
     service: RunningService
+    exported: tuple[str, ...]  # whose metrics the service tells, beside its own
     first_build: pulumi.Resource  # done when the models of silver and gold exist
 
     def __init__(
@@ -76,7 +81,9 @@ class Pipeline(pulumi.ComponentResource):
             args.search.audit_writer,
             args.dremio.lake,
             *args.dremio.spaces.values(),
+            *(args.backups.noted_ready if args.backups else []),
         ]
+        self.exported = (*EXPORTED, *([COPY] if args.backups else []))
         self.service = args.context.runtime.service(_service(args), parent=self, depends_on=needs)
         self.first_build = args.context.runtime.job(
             _first_build(args), parent=self, depends_on=[*needs, *args.sources_ready]
@@ -92,17 +99,24 @@ def _service(args: PipelineArgs) -> Service:
     return Service(
         name=SERVICE,
         command=_command(args, SERVICE, "serve"),
-        files=_files(args, SERVICE, {**_search(args), **_certificates(args.context.runtime, tls)}),
+        files=_files(
+            args,
+            SERVICE,
+            {**_search(args), **_lake(args), **_certificates(args.context.runtime, tls)},
+        ),
         secret_files={
             **_secret_files(args),
             "audit-password": args.context.credentials.secret("elasticsearch-audit"),
             "search-password": args.context.credentials.secret("elasticsearch-metrics"),
+            **(account_files("lake", args.backups.noted) if args.backups else {}),
         },
         ports=ports,
         size=args.context.sizes["pipeline"],
         certificate=CERTIFICATE,
         readiness=Readiness(kind="http", port=ports["metrics"], path="/health"),
-        connects_to=tuple(sorted(asked.union(CALLED, EXPORTED))),
+        connects_to=tuple(
+            sorted(asked.union(CALLED, EXPORTED, [OBJECT_STORE] if args.backups else []))
+        ),
     )
 
 
@@ -177,6 +191,14 @@ def _search(args: PipelineArgs) -> dict[str, Any]:
             **({"snapshots": args.search.snapshots} if args.search.snapshots else {}),
         },
     }
+
+
+def _lake(args: PipelineArgs) -> dict[str, Any]:
+    """Where it reads when the lake was copied."""
+    if args.backups is None:
+        return {}
+    config = args.context.runtime.directory(SERVICE) / "config"
+    return {"lake": store_settings("lake", args.backups.noted, config)}
 
 
 def _certificates(runtime: Runtime, tls: CertificateFiles | None) -> dict[str, Any]:

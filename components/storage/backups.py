@@ -14,9 +14,15 @@ import pulumi
 from components.context import Context
 from components.runtime.catalog import BACKUP_STORE, OBJECT_STORE
 from components.runtime.service import Archive, Bucket, Job, Recovery, ScheduledJob
-from components.storage.object_store import Access, ExternalStore, ObjectStore
+from components.storage.object_store import (
+    Access,
+    ExternalStore,
+    ObjectStore,
+    account_files,
+    store_settings,
+)
 from flow.model import Layer
-from pipeline.mirror import RECOVERED
+from pipeline.mirror import COPIED, RECOVERED
 
 ARCHIVE = "postgres"  # of the first cluster: CloudNativePG calls it like that
 COPY, COPY_BACK = "lake-backup", "lake-recovery"
@@ -26,7 +32,8 @@ COPY_TIMEOUT_S = 12 * 3600  # the first copy of a large lake: the next one goes 
 FOLDERS = (Layer.BRONZE, Layer.SILVER, Layer.GOLD)
 # Dremio makes no table where files are already: silver and gold are built anew.
 RECOVERED_FOLDERS = (Layer.BRONZE,)
-COPY_ACCESS = Access(user=COPY, read=FOLDERS)
+COPY_ACCESS = Access(user=COPY, read=(*FOLDERS, COPIED), write=(COPIED,))
+WATCH_ACCESS = Access(user="lake-watch", read=(COPIED,))
 RECOVERY_ACCESS = Access(
     user=COPY_BACK,
     read=(*RECOVERED_FOLDERS, RECOVERED),
@@ -44,7 +51,12 @@ class BackupsArgs:
 
 
 class Backups(pulumi.ComponentResource):
-    """Of a stack that begins with a restore point, the bucket is filled before anybody uses it."""
+    """Of a stack that begins with a restore point, the bucket is filled before anybody uses it.
+
+    noted: where it is noted when a copy was complete, as who watches that reads it."""
+
+    noted: Bucket
+    noted_ready: list[pulumi.Resource]
 
     def __init__(
         self, name: str, args: BackupsArgs, opts: pulumi.ResourceOptions | None = None
@@ -61,6 +73,8 @@ class Backups(pulumi.ComponentResource):
             parent=self,
             depends_on=store.ready(COPY),
         )
+        self.noted = store.bucket(WATCH_ACCESS.user)
+        self.noted_ready = store.ready(WATCH_ACCESS.user)
         self.register_outputs({"schedule": COPY_SCHEDULE})
 
 
@@ -85,7 +99,7 @@ def archive(context: Context, store: ExternalStore, recovery: Recovery | None) -
 
 def access(recovery: bool) -> tuple[Access, ...]:
     """The accounts that backups need in the stack's own object store."""
-    return (COPY_ACCESS, RECOVERY_ACCESS) if recovery else (COPY_ACCESS,)
+    return (COPY_ACCESS, WATCH_ACCESS, *([RECOVERY_ACCESS] if recovery else []))
 
 
 def _job(
@@ -106,17 +120,8 @@ def _job(
     }
     secrets: dict[str, pulumi.Input[str]] = {}
     for of, bucket in stores.items():
-        user, password = f"{of}-user", f"{of}-password"
-        secrets |= {user: bucket.access_key, password: bucket.secret_key}
-        authority = bucket.endpoint.ca_file
-        config[of] = {
-            "url": bucket.endpoint.url,
-            "bucket": bucket.name,
-            "region": bucket.region,
-            "userFile": str(directory / user),
-            "passwordFile": str(directory / password),
-            **({"caFile": str(authority)} if authority else {}),
-        }
+        config[of] = store_settings(of, bucket, directory)
+        secrets |= account_files(of, bucket)
     return Job(
         name=name,
         command=args.context.runtime.python(

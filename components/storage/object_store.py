@@ -8,6 +8,7 @@ user with a policy that names the prefixes it may read and write.
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pulumi
@@ -246,6 +247,25 @@ class ObjectStore(pulumi.ComponentResource):
             policy_name=rights.name,
             opts=options,
         )
+
+
+def store_settings(name: str, bucket: Bucket, config: Path) -> dict[str, Any]:
+    """A bucket and its account, as pipeline/config.py reads them. config: folder of the program's
+    files, where `account_files` of that name are."""
+    authority = bucket.endpoint.ca_file
+    return {
+        "url": bucket.endpoint.url,
+        "bucket": bucket.name,
+        "region": bucket.region,
+        "userFile": str(config / f"{name}-user"),
+        "passwordFile": str(config / f"{name}-password"),
+        **({"caFile": str(authority)} if authority else {}),
+    }
+
+
+def account_files(name: str, bucket: Bucket) -> dict[str, pulumi.Input[str]]:
+    """Secret files of a program."""
+    return {f"{name}-user": bucket.access_key, f"{name}-password": bucket.secret_key}
 
 
 def _service(context: Context) -> Service:

@@ -181,6 +181,20 @@ CASES: dict[str, tuple[dict[str, str], dict[str, str]]] = {
         {"elasticsearch_snapshot_timestamp_seconds": "-200000x70"},
         {"elasticsearch_snapshot_timestamp_seconds": "-86400x70"},
     ),
+    "BackupOverdue": (
+        {"lake_backup_timestamp_seconds": "-130000x70"},
+        {"lake_backup_timestamp_seconds": "-86400x70"},
+    ),
+    "ArchiveFails": (
+        {
+            "postgres_archive_failure_timestamp_seconds": "1000x70",
+            "postgres_archive_success_timestamp_seconds": "900x70",
+        },
+        {
+            "postgres_archive_failure_timestamp_seconds": "1000x70",
+            "postgres_archive_success_timestamp_seconds": "900x5 1060x65",
+        },
+    ),
     "AuditLogOverdue": (
         {'audit_last_collection_timestamp_seconds{service="dremio"}': "-3000x70"},
         {'audit_last_collection_timestamp_seconds{service="dremio"}': "900x70"},

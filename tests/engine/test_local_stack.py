@@ -232,11 +232,12 @@ def test_the_pipeline_runs_again(deployed):
 # test of this stack causes, or a backup store, which clusters alone have.
 NOT_HERE = {
     "elasticsearch_snapshot_timestamp_seconds",
+    "lake_backup_timestamp_seconds",
     "minio_s3_requests_5xx_errors_total",
     "superset_dashboard_load_time_bucket",
 }
 METRIC = re.compile(
-    r"\b(?:airbyte|certificate|dbt|dremio|elasticsearch|minio|pipeline|postgres|prometheus"
+    r"\b(?:airbyte|certificate|dbt|dremio|elasticsearch|lake|minio|pipeline|postgres|prometheus"
     r"|superset)_\w+"
 )
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 from prometheus_client import CollectorRegistry
@@ -10,10 +11,12 @@ from starlette.testclient import TestClient
 
 from dynamic_providers.airbyte.client import AirbyteClient
 from dynamic_providers.dremio.client import DremioClient
+from flow.derive import BUCKET
 from pipeline.audit import AuditLog
-from pipeline.config import SearchConfig
+from pipeline.config import DatabaseConfig, SearchConfig, StoreConfig
 from pipeline.exporters import (
     ClusterMetrics,
+    DatabaseMetrics,
     JobMetrics,
     ReflectionMetrics,
     SyncMetrics,
@@ -22,6 +25,10 @@ from pipeline.exporters import (
 from pipeline.schedule import longest_interval
 from pipeline.serve import Scheduler, application
 from tests.pipeline.doubles import Airbyte, Double, Dremio
+from tests.services.running import wait_until
+from tests.services_fixtures import Server, running_postgres
+from tests.support.databases import connect
+from tests.support.engines import object_store
 
 
 def value(collector: Collector, name: str, **labels: str) -> float | None:
@@ -236,6 +243,65 @@ def test_postgresql_tells_its_connections(served, whole):
     assert f'postgres_connections_active{{database="{whole.database.dbname}"}} ' in text
     [limit] = [line for line in text.splitlines() if line.startswith("postgres_connections_limit")]
     assert float(limit.split()[1]) > 10
+
+
+@pytest.mark.service
+def test_postgresql_tells_when_its_archive_fails(service_place, tmp_path):
+    place = service_place("archiving-postgresql")
+    archive = place.tmp / "archive-is-there"
+    lines = f"archive_mode = on\narchive_command = 'test -e {archive}'\n"
+    with running_postgres(place, lines) as server, connect(server) as db:
+
+        def fill() -> None:
+            """A part of the log to be archived."""
+            db.execute("SELECT pg_logical_emit_message(true, 'test', 'something')")
+            db.execute("SELECT pg_switch_wal()")
+
+        def told() -> tuple[float, float]:
+            names = ("success", "failure")
+            seen = (value(metrics, f"postgres_archive_{one}_timestamp_seconds") for one in names)
+            return tuple(seen)
+
+        db.execute("CREATE ROLE pipeline LOGIN PASSWORD 'of-the-test'")
+        metrics = DatabaseMetrics(role_of(server, tmp_path))
+        fill()
+        wait_until(lambda: 0 == told()[0] < told()[1], 60)
+        archive.touch()
+        fill()
+        wait_until(lambda: told()[0] > told()[1], 60)
+
+
+def role_of(server: Server, folder: Path) -> DatabaseConfig:
+    """One without any right of its own, as the pipeline's is."""
+    password_file = folder / "password"
+    password_file.write_text("of-the-test")
+    return DatabaseConfig(
+        host=server.host,
+        port=server.port,
+        dbname="postgres",
+        user="pipeline",
+        password_file=password_file,
+    )
+
+
+@pytest.mark.service
+def test_the_age_of_the_copy_is_served_where_there_is_one(served, whole, minio_server, tmp_path):
+    assert served.get("/metrics/lake-backup").status_code == 404
+    object_store(minio_server)
+    account = {"user": minio_server.user, "password": minio_server.password}
+    for name, text in account.items():
+        (tmp_path / name).write_text(text)
+    lake = StoreConfig(
+        url=minio_server.url,
+        bucket=BUCKET,
+        region="us-east-1",
+        user_file=tmp_path / "user",
+        password_file=tmp_path / "password",
+        ca_file=None,
+    )
+    config = dataclasses.replace(whole, lake=lake)
+    with TestClient(application(config, Scheduler(None, []), AuditLog(config))) as client:
+        assert "\nlake_backup_timestamp_seconds 1." in client.get("/metrics/lake-backup").text
 
 
 @pytest.mark.service

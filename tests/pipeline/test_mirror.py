@@ -12,13 +12,15 @@ import urllib3
 from minio import Minio, MinioAdmin
 from minio.credentials.providers import StaticProvider
 from minio.versioningconfig import ENABLED, VersioningConfig
+from prometheus_client import CollectorRegistry
 from urllib3.exceptions import MaxRetryError, NewConnectionError, SSLError
 
-from components.storage.backups import COPY_ACCESS
+from components.storage.backups import COPY_ACCESS, WATCH_ACCESS
 from components.storage.object_store import Access
 from flow.derive import BUCKET
 from pipeline import mirror
 from pipeline.config import MirrorConfig, StoreConfig
+from pipeline.exporters import CopyMetrics
 from pipeline.mirror import main, recover, save
 from pipeline.progress import StepError
 from tests.services_fixtures import Server
@@ -149,7 +151,7 @@ def test_a_second_copy_sends_what_has_changed(lake, backup, config, progress):
     assert (done.copied, done.sent, done.removed) == (3, PARTS + 7, 0)
     copies = held(backup, BACKUPS, COPIES)
     assert {name: copy[0] for name, copy in copies.items()} == {
-        name: content[0] for name, content in held(lake).items() if name[:5] != "logs/"
+        name: content[0] for name, content in held(lake).items() if name.startswith(FOLDERS)
     }
 
 
@@ -324,6 +326,32 @@ def test_the_rights_of_the_copys_user_are_enough_and_only_to_read(
         store = mirror.connect(config.lake)
         with store.told(entry.name):
             store.client.put_object(BUCKET, entry.name, io.BytesIO(b""), 0)
+
+
+def last_backup(config: MirrorConfig, since: datetime) -> float | None:
+    registry = CollectorRegistry()
+    registry.register(CopyMetrics(config.lake, since))
+    return registry.get_sample_value("lake_backup_timestamp_seconds")
+
+
+def test_who_watches_the_copy_sees_when_it_was_made_and_nothing_else(
+    lake, backup, config, progress, minio_server
+):
+    waiting_since = datetime(2026, 11, 1, tzinfo=UTC)
+    began = datetime.now(UTC).timestamp()
+    assert last_backup(config, waiting_since) == waiting_since.timestamp()
+    save(config, progress)
+    admit(minio_server, config.lake, WATCH_ACCESS)
+    assert began - 1 < last_backup(config, waiting_since) < began + 60
+    with pytest.raises(StepError, match="AccessDenied"):
+        list(mirror.connect(config.lake).listed("bronze"))
+
+
+def test_a_copy_that_fails_is_none(lake, backup, config, progress):
+    backup.set_bucket_versioning(BACKUPS, VersioningConfig("Suspended"))
+    with pytest.raises(StepError):
+        save(config, progress)
+    assert mirror.last_copied(mirror.connect(config.lake)) is None
 
 
 def test_a_listing_out_of_order_is_refused(lake, config):

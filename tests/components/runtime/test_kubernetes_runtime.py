@@ -15,7 +15,7 @@ from components.security.tls import CertificateAuthority, CertificateAuthorityAr
 from components.sizing import PROFILES
 from components.storage.object_store import ExternalStore
 from dynamic_providers.credentials import derive
-from pipeline.config import load_mirror
+from pipeline.config import load, load_mirror
 from settings import RestorePoint
 from tests.support.declaring import (
     SEED,
@@ -620,9 +620,39 @@ def test_the_copy_reads_the_bucket_and_reaches_the_backup_store_alone(backed_up)
     assert [peer["ipBlock"]["cidr"] for peer in peers if "ipBlock" in peer] == [BACKUP_NETWORK]
     assert egress[1]["ports"] == [{"protocol": "TCP", "port": 9000}]
     assert ("lake-backup", "minio") in edges(backed_up)
-    policy = json.loads(backed_up["object-store-policy-lake-backup"][1]["policy"])
-    actions = {action for one in policy["Statement"] for action in one["Action"]}
+    *reading, writing = statements(backed_up, "lake-backup")
+    actions = {action for one in reading for action in one["Action"]}
     assert actions == {"s3:GetBucketLocation", "s3:GetObject", "s3:ListBucket"}
+    assert writing["Resource"] == ["arn:aws:s3:::datalake/copied/*"]
+
+
+def statements(resources: dict, user: str) -> list[dict]:
+    """Of the policy of a user of the object store."""
+    policy = json.loads(resources[f"object-store-policy-{user}"][1]["policy"])
+    found: list[dict] = policy["Statement"]
+    return found
+
+
+def test_the_pipeline_tells_the_age_of_the_copy_by_what_the_bucket_says(backed_up, tmp_path):
+    """By a user who sees marks alone, and none of the backup store."""
+    (tmp_path / "pipeline.json").write_text(
+        backed_up["pipeline-files"][1]["data"]["pipeline.json"]
+    )
+    lake = load(tmp_path / "pipeline.json").lake
+    assert lake.url == "https://minio.dataflow-test-storage.svc:9000"
+    secrets = plain(backed_up["pipeline-secrets"][1]["stringData"])
+    assert secrets[lake.user_file.name] == "lake-watch"
+    assert secrets[lake.password_file.name] == derive(SEED, "minio-lake-watch")
+    objects = [one["Resource"] for one in statements(backed_up, "lake-watch")[2:]]
+    assert objects == [["arn:aws:s3:::datalake/copied/*"]]
+    assert ("pipeline", "minio") in edges(backed_up)
+    (endpoint,) = backed_up["prometheus-monitor-lake-backup"][1]["spec"]["endpoints"]
+    assert endpoint["path"] == "/metrics/lake-backup"
+
+
+def test_without_a_backup_store_no_age_of_a_copy_is_told(resources):
+    assert "lake" not in json.loads(resources["pipeline-files"][1]["data"]["pipeline.json"])
+    assert "prometheus-monitor-lake-backup" not in resources
 
 
 def test_the_copys_settings_are_those_that_it_reads(backed_up, tmp_path):
@@ -649,6 +679,8 @@ def test_the_copy_follows_to_an_external_object_store():
     assert config["lake"]["bucket"] == "example-datalake"
     egress = resources["lake-backup-to-others-policy"][1]["spec"]["egress"]
     assert [rule["to"][0]["ipBlock"]["cidr"] for rule in egress] == [STORE_NETWORK, BACKUP_NETWORK]
+    pipeline = resources["pipeline-to-others-policy"][1]["spec"]["egress"]
+    assert STORE_NETWORK in [rule["to"][0].get("ipBlock", {}).get("cidr") for rule in pipeline]
 
 
 def test_the_keys_of_a_backup_store_are_in_secrets_alone(backed_up):
