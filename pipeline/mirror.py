@@ -46,11 +46,6 @@ RETENTION_DAYS = 30  # of restore points: as PostgreSQL's archive
 PARALLEL = 8  # objects at once, each with one part of 5 MiB in memory, more beyond 50 GB
 PROGRESS_S = 30.0  # between two lines
 TIMEOUT = urllib3.Timeout(connect=10, read=120)
-# other: neither a connection that is refused or lost, nor a status: a certificate that is not
-# trusted, above all, will not be a moment later.
-RETRIES = urllib3.Retry(
-    total=5, other=0, backoff_factor=0.5, status_forcelist=(500, 502, 503, 504)
-)
 ORIGIN = "dataflow-etag"  # metadata of a copy: what its original is known by
 GONE = ("NoSuchKey", "NoSuchVersion")
 AGAIN = "Run it again: what has been copied stays."
@@ -62,6 +57,19 @@ REMEDIES = {
     "NoSuchBucket": "Create the bucket.",
 }
 VERBS = ("save", "recover")
+
+
+class Retry(urllib3.Retry):
+    """Of all that may be better a moment later: a certificate that is not trusted will not be."""
+
+    def increment(self, *request: Any, **more: Any) -> "Retry":
+        causes = getattr(more.get("error"), "args", ())
+        if any(isinstance(cause, ssl.SSLCertVerificationError) for cause in causes):
+            urllib3.Retry(total=0).increment(*request, **more)  # raises
+        return super().increment(*request, **more)
+
+
+RETRIES = Retry(total=5, backoff_factor=0.5, status_forcelist=(500, 502, 503, 504))
 
 
 class Gone(StepError):  # noqa: N818 - a state of the object

@@ -3,6 +3,7 @@ not copied again, what comes back."""
 
 import io
 import json
+import ssl
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
@@ -13,7 +14,7 @@ from minio import Minio, MinioAdmin
 from minio.credentials.providers import StaticProvider
 from minio.versioningconfig import ENABLED, VersioningConfig
 from prometheus_client import CollectorRegistry
-from urllib3.exceptions import MaxRetryError, NewConnectionError, SSLError
+from urllib3.exceptions import MaxRetryError, NewConnectionError, ProtocolError, SSLError
 
 from components.storage.backups import COPY_ACCESS, WATCH_ACCESS
 from components.storage.object_store import Access
@@ -295,11 +296,21 @@ def test_a_store_is_verified(lake, backup, config, progress, tmp_path):
         save(config, progress)
 
 
-def test_an_untrusted_certificate_is_refused_at_once_and_a_refused_connection_tried_again():
-    refused = NewConnectionError(cast(Any, None), "refused")
-    assert mirror.RETRIES.increment("GET", "/", error=refused).total == 4
+def test_an_untrusted_certificate_is_refused_at_once():
     with pytest.raises(MaxRetryError):
-        mirror.RETRIES.increment("GET", "/", error=SSLError("certificate verify failed"))
+        mirror.RETRIES.increment("GET", "/", error=SSLError(ssl.SSLCertVerificationError()))
+
+
+@pytest.mark.parametrize(
+    "lost",
+    [
+        NewConnectionError(cast(Any, None), "refused"),
+        ProtocolError("reset"),
+        SSLError(ssl.SSLEOFError()),
+    ],
+)
+def test_a_lost_connection_is_tried_again(lost):
+    assert mirror.RETRIES.increment("GET", "/", error=lost).total == 4
 
 
 def admit(server: Server, config: StoreConfig, access: Access) -> None:
