@@ -26,6 +26,7 @@ DOCUMENTED: dict[str, dict[str, str]] = {
         "pipeline-process": "it gets the address of the logs and the login that deletes them, and "
         "serves metrics of other products",
         "dbt-build-run": "it has the configuration of the pipeline",
+        "elasticsearch-process": "it starts with half of the processor time",
         "prometheus-process": "it has rules, and more to scrape",
         "search-metrics-*": "a user that may see the state of Elasticsearch and nothing else",
     },
