@@ -1,9 +1,8 @@
 """How services are run: a description of each (service.py) and one renderer per environment."""
 
+from pathlib import Path
+
 from components.runtime.catalog import BACKUP_STORE, OBJECT_STORE
-from components.runtime.docker import DockerRuntime
-from components.runtime.kubernetes import ClusterSettings, KubernetesRuntime, Outside
-from components.runtime.process import ProcessRuntime
 from components.runtime.products import airbyte
 from components.runtime.service import Runtime
 from components.sizing import PROFILES
@@ -22,9 +21,14 @@ WITH_AIRBYTE = frozenset(airbyte.PROGRAMS)  # the product
 
 def runtime_for(settings: Settings) -> Runtime:
     """The runtime that `dataflow:runtime` names. Raises SettingsError for images that cannot be
-    used."""
+    used.
+
+    It alone is imported: all of the SDK of Kubernetes would be a quarter of a preview's imports.
+    """
     stack_dir = Paths.find().stack_dir(settings.stack)
     if settings.runtime == "process":
+        from components.runtime.process import ProcessRuntime
+
         return ProcessRuntime(
             "runtime",
             stack_dir=stack_dir,
@@ -33,6 +37,8 @@ def runtime_for(settings: Settings) -> Runtime:
             keep_data=settings.keep_data,
         )
     if settings.runtime == "docker":
+        from components.runtime.docker import DockerRuntime
+
         return DockerRuntime(
             "runtime",
             stack=settings.stack,
@@ -41,6 +47,16 @@ def runtime_for(settings: Settings) -> Runtime:
             keep_data=settings.keep_data,
             ca_file=ca_file(str(stack_dir)),
         )
+    return _cluster(settings, stack_dir)
+
+
+def _cluster(settings: Settings, stack_dir: Path) -> Runtime:
+    from components.runtime.kubernetes import ClusterSettings, KubernetesRuntime, Outside
+
+    stores = {
+        OBJECT_STORE: (settings.object_store_endpoint, settings.object_store_network),
+        BACKUP_STORE: (settings.backup_endpoint, settings.backup_network),
+    }
     return KubernetesRuntime(
         "runtime",
         settings=ClusterSettings(
@@ -52,22 +68,16 @@ def runtime_for(settings: Settings) -> Runtime:
             storage_class=settings.storage_class,
             urls=settings.urls,
             ca_file=ca_file(str(stack_dir)),
-            outside=_outside(settings),
+            outside={
+                name: Outside(url=url, network=network)
+                for name, (url, network) in stores.items()
+                if url
+            },
         ),
         images=_images(settings, without=_unused(settings)),
         sizes=PROFILES[settings.profile],
         keep_data=settings.keep_data,
     )
-
-
-def _outside(settings: Settings) -> dict[str, Outside]:
-    stores = {
-        OBJECT_STORE: (settings.object_store_endpoint, settings.object_store_network),
-        BACKUP_STORE: (settings.backup_endpoint, settings.backup_network),
-    }
-    return {
-        name: Outside(url=url, network=network) for name, (url, network) in stores.items() if url
-    }
 
 
 def _unused(settings: Settings) -> frozenset[str]:
