@@ -30,7 +30,12 @@ def serving(app: Starlette, port: int = 0, tls: KeyPair | None = None) -> Iterat
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     server = _Server(
         uvicorn.Config(
-            app, log_level="warning", lifespan="off", ssl_context_factory=context_factory(tls)
+            app,
+            log_level="warning",
+            lifespan="off",
+            ssl_context_factory=context_factory(tls),
+            # A client that leaves its connection open would be waited for.
+            timeout_graceful_shutdown=1,
         )
     )
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
