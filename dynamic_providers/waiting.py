@@ -15,11 +15,16 @@ class WorkFailedError(ValueError):
     """The service took the work on, and could not do it."""
 
 
-def wait_for(probe: Callable[[], T | None], timeout_s: float, what: str) -> T:
+def wait_for(
+    probe: Callable[[], T | None],
+    timeout_s: float,
+    what: str,
+    slowest_poll_s: float = SLOWEST_POLL_S,
+) -> T:
     """The first value of `probe` that is not None. Raises TimeoutError after `timeout_s`."""
     retrying = tenacity.Retrying(
         retry=tenacity.retry_if_result(lambda value: value is None),
-        wait=tenacity.wait_exponential(multiplier=FIRST_POLL_S, max=SLOWEST_POLL_S),
+        wait=tenacity.wait_exponential(multiplier=FIRST_POLL_S, max=slowest_poll_s),
         stop=tenacity.stop_after_delay(timeout_s),
     )
     try:

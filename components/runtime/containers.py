@@ -171,6 +171,7 @@ printf 'user = "elastic:%s"' "$(cat "$2")" | curl --silent --fail --output /dev/
     ${3:+--cacert "$3"} \
     "http${3:+s}://127.0.0.1:$1/_cluster/health/.security?wait_for_active_shards=1&timeout=0s"
 """
+PYTHON = ("python3", "-ISc")  # the standard library is enough: what is installed starts slower
 PYTHON_HTTP = "import sys,urllib.request as r; r.urlopen(sys.argv[1], timeout=4)"
 PYTHON_TCP = "import sys,socket; socket.create_connection((sys.argv[1], int(sys.argv[2])), 4)"
 
@@ -181,14 +182,14 @@ def _http_probe(kind: str, readiness: Readiness, scheme: str) -> list[str]:
     commands = {
         "curl": ["curl", "--silent", "--fail", "--output", "/dev/null", url],
         "wget": ["wget", "-q", "--no-check-certificate", "-O", "/dev/null", url],
-        "python": ["python3", "-c", PYTHON_HTTP, url],
+        "python": [*PYTHON, PYTHON_HTTP, url],
     }
     return commands[kind] if kind in commands else _tcp_probe(kind, readiness)
 
 
 def _tcp_probe(kind: str, readiness: Readiness) -> list[str]:
     if kind == "python":
-        return ["python3", "-c", PYTHON_TCP, LOOPBACK, str(readiness.port)]
+        return [*PYTHON, PYTHON_TCP, LOOPBACK, str(readiness.port)]
     return ["bash", "-c", f"exec 3<>/dev/tcp/{LOOPBACK}/{readiness.port}"]
 
 

@@ -28,6 +28,7 @@ from components.runtime.containers import (
     CA_FILE,
     LOOPBACK,
     ROOT,
+    SHELL,
     TRUSTSTORE_FILE,
     Containers,
     Part,
@@ -65,9 +66,22 @@ AUTHORITY_LABEL = "dataflow.authority"
 # owner and mode of the folder that it is first mounted on.
 EMPTY = ROOT / "empty"
 TMPFS = {"/tmp": "rw,nosuid,nodev,size=256m,mode=1777"}  # noqa: S108 - a container's own
-PROBE_INTERVAL = "5s"
-PROBE_TIMEOUT = "5s"
-PROBE_RETRIES = 12  # a minute without an answer: unhealthy
+# Each start of a probe costs the engine more than the question itself. So one asks until there is
+# an answer, every second, and says so at once; the next ones hold a while before they ask. The
+# interval alone could not: old engines have no other one for the start.
+PROBE = """\
+answered=${TMPDIR:-/tmp}/answered
+if test -e $answered
+then sleep 15; "$@" && exit; rm $answered; exit 1
+fi
+for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15
+do "$@" && { : > $answered; exit; }; sleep 1
+done
+exit 1
+"""
+PROBE_INTERVAL = "1s"
+PROBE_TIMEOUT = "30s"
+PROBE_RETRIES = 3  # about a minute without an answer: unhealthy
 SLOWER = 3  # services give the time of a process that no limit of cores holds back
 MAX_FILES = 65_536  # Elasticsearch refuses to start with fewer
 MAX_PROCESSES = 4096
@@ -186,7 +200,7 @@ class DockerRuntime(Containers, pulumi.ComponentResource):
             f"{service.name}-container",
             **self._common(service, component, entry, command, labels, certificate),
             healthcheck=docker.ContainerHealthcheckArgs(
-                tests=["CMD", *self.probe_command(service)],
+                tests=["CMD", SHELL[0], "-c", PROBE, "probe", *self.probe_command(service)],
                 interval=PROBE_INTERVAL,
                 timeout=PROBE_TIMEOUT,
                 retries=PROBE_RETRIES,

@@ -173,6 +173,7 @@ def _start(client: "DockerClient", id_: str, spec: Props) -> None:
                 lambda: _healthy(client, id_, spec),
                 spec["waitTimeout"],
                 f"health check of container {name!r}",
+                slowest_poll_s=1,
             )
     except TimeoutError as late:
         raise ServiceError(

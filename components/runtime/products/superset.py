@@ -123,7 +123,7 @@ class Superset:
             # It listens on nothing; without the cache it would wait for ever.
             readiness=Readiness(
                 kind="command",
-                command=(str(python), "-c", REACHES, cache.host, str(cache.port)),
+                command=(str(python), "-ISc", REACHES, cache.host, str(cache.port)),
                 timeout_s=120,
             ),
         )

@@ -1,6 +1,7 @@
 """The whole platform as containers, under the engine's mocks: each of them limited and closed."""
 
 import json
+import subprocess
 import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
@@ -9,7 +10,7 @@ import pulumi
 import pytest
 
 from components.runtime.catalog import LAYERS, PLACES, place
-from components.runtime.docker import DockerRuntime
+from components.runtime.docker import PROBE, DockerRuntime
 from dynamic_providers.credentials import derive
 from tests.support.declaring import SEED, Recorder, declared, pinned_images
 from tests.tls.test_authority import verify
@@ -234,3 +235,27 @@ def test_what_depends_on_a_failed_job_is_not_made():
     kinds = {kind for kind, _ in recorder.resources.values()}
     assert "pulumi-python:dynamic/dataflow/dremio:Source" in kinds
     assert "pulumi-python:dynamic/dataflow/dremio:AggregationReflection" not in kinds
+
+
+def test_a_probe_asks_all_the_time_until_it_is_answered_and_seldom_then(tmp_path):
+    log, answers = tmp_path / "log", tmp_path / "answers"
+    for name, script in {
+        "sleep": f'echo "$1" >> {log}',
+        "ask": f"echo ask >> {log}; grep -q yes {answers}",
+    }.items():
+        (tmp_path / name).write_text(f"#!/bin/sh\n{script}\n")
+        (tmp_path / name).chmod(0o755)
+
+    def probed(answer: str) -> tuple[int, list[str]]:
+        """Exit status, and what it did."""
+        answers.write_text(answer)
+        log.write_text("")
+        env = {"PATH": f"{tmp_path}:/usr/bin:/bin", "TMPDIR": str(tmp_path)}
+        done = subprocess.run(["/bin/sh", "-c", PROBE, "probe", "ask"], env=env)
+        return done.returncode, log.read_text().split()
+
+    assert probed("no") == (1, ["ask", "1"] * 15)
+    assert probed("yes") == (0, ["ask"])
+    assert probed("yes") == (0, ["15", "ask"])
+    assert probed("no") == (1, ["15", "ask"])
+    assert probed("yes") == (0, ["ask"]), "what came back is seen at once"
