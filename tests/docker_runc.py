@@ -2,8 +2,8 @@
 
 Limits are lowered to those that this machine has: where root may not raise its own, runc would
 refuse to start the container. And what the engine of the tests lends (docker_fixtures.Engine.lend)
-is mounted read-only wherever the image has an empty place of that name. Called as runc is, with
-the list of what is lent and the path of the real runc in front.
+is mounted read-only wherever the image has an empty place of that name. Called as `runc create`
+is, with the list of what is lent and the path of the real runc in front.
 """
 
 import json
@@ -37,22 +37,12 @@ def lend(described: dict, lent: dict[str, str]) -> None:
             )
 
 
-def after(option: str) -> str:
-    return sys.argv[sys.argv.index(option) + 1]
-
-
 def main() -> None:
-    if "create" in sys.argv:
-        file = Path(after("--bundle"), "config.json")
-        described = json.loads(file.read_text())
-        lower(described["process"])
-        lend(described, json.loads(Path(sys.argv[1]).read_text()))
-        file.write_text(json.dumps(described))
-    elif "exec" in sys.argv:
-        file = Path(after("--process"))
-        process = json.loads(file.read_text())
-        lower(process)
-        file.write_text(json.dumps(process))
+    file = Path(sys.argv[sys.argv.index("--bundle") + 1], "config.json")
+    described = json.loads(file.read_text())
+    lower(described["process"])
+    lend(described, json.loads(Path(sys.argv[1]).read_text()))
+    file.write_text(json.dumps(described))
     os.execv(sys.argv[2], sys.argv[2:])
 
 
