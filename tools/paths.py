@@ -2,7 +2,9 @@
 
 import os
 import secrets
+import shutil
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -115,6 +117,7 @@ def engine_environment(paths: Paths, environ: Mapping[str, str] = os.environ) ->
     """
     ensure_passphrase(paths)
     paths.state.mkdir(parents=True, exist_ok=True)
+    _keep_no_engine_logs(paths.pulumi_home / "logs")
     env = dict(environ)
     env["PATH"] = os.pathsep.join([str(paths.bin), environ.get("PATH", os.defpath)])
     env |= {
@@ -134,3 +137,17 @@ def engine_environment(paths: Paths, environ: Mapping[str, str] = os.environ) ->
         # Each package that the SDKs name, used or not, would be looked for on the network.
         env["PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION"] = "true"
     return env
+
+
+def _keep_no_engine_logs(place: Path) -> None:
+    """An empty file in the place of the folder: the engine goes on without its logs then.
+
+    It would write down every property of every resource, several times, asked or not: more than
+    a quarter of its work in a preview, and one more place that holds what a stack is made of.
+    There is no setting for it. Asked with -v, it still says all that it does.
+    """
+    if place.is_dir():
+        shutil.rmtree(place, ignore_errors=True)
+    place.parent.mkdir(parents=True, exist_ok=True)
+    with suppress(FileExistsError, IsADirectoryError):  # another process came first
+        place.touch(exist_ok=False)

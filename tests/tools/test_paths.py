@@ -70,3 +70,12 @@ def test_the_engine_fetches_plugins_only_where_the_vendor_s_were_installed(paths
     paths.stamps.mkdir()
     (paths.stamps / OFFICIAL_PLUGINS_MARK).touch()
     assert name not in engine_environment(paths, {})
+
+
+def test_the_engine_writes_no_logs_of_its_own(paths):
+    logs = paths.pulumi_home / "logs"
+    logs.mkdir(parents=True)
+    (logs / "dev.log").touch()  # of before
+    for _ in range(2):
+        engine_environment(paths, {})
+        assert logs.is_file()
