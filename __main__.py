@@ -1,7 +1,10 @@
 """The platform of one stack: settings, then the flow, then everything that follows from it."""
 
+from collections.abc import Mapping
+
 import pulumi
 
+from components.completion import completion
 from components.platform import Platform
 from components.runtime import runtime_for
 from components.storage.object_store import ExternalStore
@@ -51,5 +54,10 @@ platform = Platform(
     ),
 )
 
-for name, value in platform.outputs.items():
-    pulumi.export(name, value)
+
+async def outputs() -> Mapping[str, pulumi.Input[object]]:
+    await completion()
+    return platform.outputs
+
+
+pulumi.run(outputs)

@@ -6,6 +6,10 @@ import json
 import re
 from pathlib import Path
 
+import pulumi
+
+from components.completion import completion
+
 
 def keyword(key: str) -> str:
     return re.sub(r"(?<=[a-z0-9])([A-Z])", lambda upper: "_" + upper[1].lower(), key)
@@ -19,3 +23,11 @@ for name, entry in json.loads(Path("resources.json").read_text()).items():
     # What a class takes as one mapping: the refresh settings of a Dremio source.
     rest = {k: v for k, v in entry["inputs"].items() if keyword(k) not in known}
     resource(name, **named, **({"policy": rest} if rest else {}))
+
+
+async def outputs():
+    await completion()
+    return {}
+
+
+pulumi.run(outputs)
