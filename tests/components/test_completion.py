@@ -14,6 +14,15 @@ def outputs(monkeypatch):
     return waited
 
 
+def ended(program):
+    """Not asyncio.run, which takes the thread's loop away from the tests after it."""
+    loop = asyncio.new_event_loop()
+    try:
+        return loop.run_until_complete(program)
+    finally:
+        loop.close()
+
+
 async def fails():
     raise ValueError("no room for it")
 
@@ -31,7 +40,7 @@ def test_it_waits_for_what_comes_of_what_came(outputs):
         outputs.add(asyncio.ensure_future(output(0)))
         await completion()
 
-    asyncio.run(program())
+    ended(program())
     assert came == [0, 1, 2, 3]
 
 
@@ -47,7 +56,7 @@ def test_it_leaves_a_failure_to_the_sdk_at_once(outputs, before):
         never.cancel()
         return failing.exception()
 
-    assert str(asyncio.run(program())) == "no room for it"
+    assert str(ended(program())) == "no room for it"
 
 
 def test_it_does_not_begin_anew_with_each_output(outputs, monkeypatch):
@@ -63,5 +72,5 @@ def test_it_does_not_begin_anew_with_each_output(outputs, monkeypatch):
         await completion()
 
     monkeypatch.setattr(asyncio, "wait", counted)
-    asyncio.run(program())
+    ended(program())
     assert waits == [100]
