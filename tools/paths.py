@@ -4,7 +4,6 @@ import os
 import secrets
 import shutil
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -149,5 +148,4 @@ def _keep_no_engine_logs(place: Path) -> None:
     if place.is_dir():
         shutil.rmtree(place, ignore_errors=True)
     place.parent.mkdir(parents=True, exist_ok=True)
-    with suppress(FileExistsError, IsADirectoryError):  # another process came first
-        place.touch(exist_ok=False)
+    place.touch()
