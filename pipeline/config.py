@@ -14,6 +14,8 @@ from pipeline.schedule import quartz
 from tls.files import KeyPair, key_pair
 
 T = TypeVar("T")
+# Folders of the lake, for marks: when it was copied last, and what has been brought back.
+COPIED, RECOVERED = "copied", "recovered"
 
 
 class ConfigError(ValueError):
@@ -185,12 +187,11 @@ def secret(path: Path) -> str:
 def parse(raw: Mapping[str, Any]) -> Config:
     """Raises InputError."""
     sections = ("airbyte", "dremio", "dbt", "database")
+    optional = ("superset", "logs", "audit", "search", "lake")
     found = inputs.known_keys(
         raw,
         ("stack", "host", "port", *sections),
-        optional=(
-            *("superset", "logs", "audit", "search", "schedule", "tls", "certificates", "lake"),
-        ),
+        optional=(*optional, "schedule", "tls", "certificates"),
     )
     superset, logs, search = found.get("superset"), found.get("logs"), found.get("search")
     audit, lake = found.get("audit"), found.get("lake")

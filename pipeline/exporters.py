@@ -8,6 +8,7 @@ import re
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import httpx
@@ -22,7 +23,7 @@ from dynamic_providers.airbyte.connection import GONE
 from dynamic_providers.api import ApiError
 from dynamic_providers.dremio.client import DremioClient
 from dynamic_providers.waiting import WorkFailedError
-from pipeline import clients, mirror
+from pipeline import clients
 from pipeline.config import Config, DatabaseConfig, SearchConfig, StoreConfig, secret
 from pipeline.history import History
 from pipeline.progress import StepError
@@ -128,11 +129,14 @@ class CopyMetrics(Collector):
 
     def __init__(self, lake: StoreConfig, since: datetime) -> None:
         """since: when a copy is waited for, as long as there is none."""
-        self._lake = mirror.connect(lake)
+        # Its client is slow to import, and most stacks have no backup store.
+        from pipeline import mirror
+
+        self._last_copied = partial(mirror.last_copied, mirror.connect(lake))
         self._since = since
 
     def collect(self) -> Iterator[Metric]:
-        copied = mirror.last_copied(self._lake) or self._since
+        copied = self._last_copied() or self._since
         yield GaugeMetricFamily(
             "lake_backup_timestamp_seconds",
             "When the last copy of the lake was complete, or since when one is waited for",

@@ -35,13 +35,11 @@ from minio import Minio
 from minio.error import MinioException, S3Error
 
 from pipeline import command
-from pipeline.config import MirrorConfig, StoreConfig, load_mirror, secret
+from pipeline.config import COPIED, RECOVERED, MirrorConfig, StoreConfig, load_mirror, secret
 from pipeline.objects import USER_METADATA, kept, put, reading
 from pipeline.progress import Progress, Step, StepError
 
 COPIES, POINTS = "lake", "restore-points"  # folders below the prefix
-# Folders of the lake, for marks: when it was copied last, and what has been brought back.
-COPIED, RECOVERED = "copied", "recovered"
 RETENTION_DAYS = 30  # of restore points: as PostgreSQL's archive
 PARALLEL = 8  # objects at once, each with one part of 5 MiB in memory, more beyond 50 GB
 PROGRESS_S = 30.0  # between two lines

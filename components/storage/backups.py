@@ -22,7 +22,7 @@ from components.storage.object_store import (
     store_settings,
 )
 from flow.model import Layer
-from pipeline.mirror import COPIED, RECOVERED
+from pipeline.config import COPIED, RECOVERED
 
 ARCHIVE = "postgres"  # of the first cluster: CloudNativePG calls it like that
 COPY, COPY_BACK = "lake-backup", "lake-recovery"
